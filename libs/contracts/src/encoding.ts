@@ -1,0 +1,82 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
+import * as zlib from 'node:zlib';
+import { ContractError } from './errors.js';
+
+/** Name of the record header that says how the value is compressed. */
+export const ENCODING_HEADER = 'encoding';
+
+export type Encoding = 'identity' | 'gzip' | 'zstd';
+
+/** A decompressed record above this is refused; no collector writes one near it. */
+export const MAX_RECORD_BYTES = 16 * 1024 * 1024;
+
+/** Compressing a smaller record costs more than it saves. */
+const WORTH_COMPRESSING = 256;
+
+// zstd came to Node's zlib in 22.15; the types of the Node release that we build with do not know it.
+const zstd = zlib as unknown as {
+  zstdCompressSync?: (data: Uint8Array) => Buffer;
+  zstdDecompressSync?: (data: Uint8Array, options: { maxOutputLength: number }) => Buffer;
+};
+
+/** The best encoding that this Node can write. */
+export function preferredEncoding(): Encoding {
+  return zstd.zstdCompressSync ? 'zstd' : 'gzip';
+}
+
+export function compress(
+  plain: Uint8Array,
+  encoding: Encoding = preferredEncoding(),
+): { value: Uint8Array; encoding: Encoding } {
+  if (plain.byteLength < WORTH_COMPRESSING) return { value: plain, encoding: 'identity' };
+  if (encoding === 'zstd' && zstd.zstdCompressSync) return { value: zstd.zstdCompressSync(plain), encoding };
+  if (encoding === 'gzip') return { value: gzipSync(plain, { level: 1 }), encoding };
+  return { value: plain, encoding: 'identity' };
+}
+
+/** Throws ContractError when the encoding is unknown, the bytes are damaged, or the result passes MAX_RECORD_BYTES. */
+export function decompress(value: Uint8Array, encoding: string = 'identity'): Uint8Array {
+  try {
+    switch (encoding) {
+      case 'identity':
+        if (value.byteLength > MAX_RECORD_BYTES) break;
+        return value;
+      case 'gzip':
+        return gunzipSync(value, { maxOutputLength: MAX_RECORD_BYTES });
+      case 'zstd':
+        if (zstd.zstdDecompressSync) return zstd.zstdDecompressSync(value, { maxOutputLength: MAX_RECORD_BYTES });
+        throw new ContractError(
+          'CONTRACT_ENCODING',
+          'record is zstd, which this Node cannot read: use Node 22.15 or newer',
+        );
+      default:
+        throw new ContractError(
+          'CONTRACT_ENCODING',
+          `record encoding ${JSON.stringify(encoding.slice(0, 40))} is unknown`,
+        );
+    }
+  } catch (error) {
+    if (error instanceof ContractError) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') {
+      throw new ContractError('CONTRACT_ENCODING', `record is not valid ${encoding}: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  }
+  throw new ContractError('CONTRACT_TOO_LARGE', `record is larger than ${MAX_RECORD_BYTES} bytes when decompressed`);
+}
+
+/** Parses a record's JSON; throws ContractError with the first bytes of what was not JSON. */
+export function parseRecordJson(value: Uint8Array, encoding?: string): unknown {
+  const plain = decompress(value, encoding);
+  const text = Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength).toString('utf8');
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ContractError(
+      'CONTRACT_NOT_JSON',
+      `record of ${plain.byteLength} bytes is not JSON; it starts with ${JSON.stringify(text.slice(0, 40))}`,
+      { cause: error },
+    );
+  }
+}

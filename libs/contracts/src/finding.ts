@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { compress, ENCODING_HEADER, parseRecordJson } from './encoding.js';
+import { ContractError } from './errors.js';
+import { isNodeId, type NodeId, type ProcessKey } from './ids.js';
+import type { EncodedRecord } from './sample-chunk.js';
+
+export const LEAK_STATES = [
+  'LEARNING',
+  'STABLE',
+  'GROWING',
+  'SUSPECTED',
+  'CONFIRMED',
+  'CLEARED',
+  'SATURATING',
+] as const;
+
+export type LeakState = (typeof LEAK_STATES)[number];
+
+const count = z.number().int().nonnegative();
+const finite = z.number();
+
+const findingSchema = z.object({
+  v: z.literal(1),
+  type: z.literal('finding'),
+  /** One id for one growth of one subject; every change of its state is a further record with the same id. */
+  id: z.string().min(1).max(600),
+  kind: z.enum(['PROCESS_LEAK', 'SERVICE_LEAK', 'EXHAUSTION']),
+  /** Process key, or service name. */
+  subject: z.string().min(1).max(4096),
+  node: z.custom<NodeId>((value) => typeof value === 'string' && isNodeId(value), 'must be a node id'),
+  process: z
+    .object({
+      key: z.string().transform((key) => key as ProcessKey),
+      pid: count,
+      program: z.string(),
+      commandLine: z.string().nullable(),
+      user: z.string().nullable(),
+    })
+    .nullable(),
+  service: z.string(),
+  state: z.enum(LEAK_STATES),
+  previous: z.enum(LEAK_STATES),
+  imminent: z.boolean(),
+  /** 0 to 1. */
+  confidence: z.number().min(0).max(1),
+  /** When the id began, and when this state was entered; data time, epoch milliseconds. */
+  openedAt: count,
+  at: count,
+  /** rssAnon + swap now, bytes. */
+  bytes: count,
+  /** What it would exhaust, bytes; null when nothing bounds it. */
+  limit: count.nullable(),
+  /** Theil–Sen slope with its 95 % interval, bytes per hour, over `window` seconds. */
+  growth: z.object({ bytesPerHour: finite, low: finite, high: finite, window: count }).nullable(),
+  /** Pessimistic: from the interval's upper end. */
+  secondsToExhaustion: z.number().nonnegative().nullable(),
+  /** One sentence for a person. */
+  message: z.string().max(2000),
+  /** The numbers that the verdict was made of, by name. */
+  evidence: z.record(z.string(), z.number().nullable()),
+});
+
+const acknowledgementSchema = z.object({
+  v: z.literal(1),
+  type: z.literal('acknowledgement'),
+  id: z.string().min(1).max(600),
+  /** Subject of the finding, so that both records share a key. */
+  subject: z.string().min(1).max(4096),
+  at: count,
+  note: z.string().max(4000).nullable(),
+});
+
+/** A verdict on a process, service or node, with its evidence: record of `mem.findings.v1`, keyed by subject. */
+export type Finding = z.infer<typeof findingSchema>;
+export type Acknowledgement = z.infer<typeof acknowledgementSchema>;
+export type FindingRecord = Finding | Acknowledgement;
+
+const schema = z.discriminatedUnion('type', [findingSchema, acknowledgementSchema]);
+
+export function encodeFindingRecord(record: FindingRecord): EncodedRecord {
+  const { value, encoding } = compress(Buffer.from(JSON.stringify(record)));
+  return { value, headers: { [ENCODING_HEADER]: encoding } };
+}
+
+export function decodeFindingRecord(value: Uint8Array, headers: Readonly<Record<string, string>> = {}): FindingRecord {
+  const result = schema.safeParse(parseRecordJson(value, headers[ENCODING_HEADER]));
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new ContractError('CONTRACT_SHAPE', `finding: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is wrong'}`);
+}
