@@ -1,0 +1,58 @@
+// Runs every check of the project and ends with one line that counts them: `N passed, N failed`.
+// `npm test -- PATTERN` runs only the test files whose path contains PATTERN, without lint and types.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const bin = (name) => join(root, 'node_modules', '.bin', name);
+const report = join(root, '.cache', 'tests.json');
+const patterns = process.argv.slice(2);
+const count = { passed: 0, failed: 0, skipped: 0 };
+
+if (patterns.length === 0) {
+  check('formatting', bin('prettier'), ['--check', '--log-level=warn', '.']);
+  check('project graph', bin('nx'), ['show', 'projects'], { quiet: true });
+  check('lint and module boundaries', bin('eslint'), ['--max-warnings=0', '.']);
+  check('types of sources and tests', bin('tsc'), ['-p', 'tsconfig.test.json']);
+}
+runTests();
+
+const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
+process.stdout.write(`\n${count.passed} passed, ${count.failed} failed${skipped}\n`);
+process.exit(count.failed === 0 ? 0 : 1);
+
+function check(name, command, args, { quiet = false } = {}) {
+  const started = Date.now();
+  const { status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', quiet ? 'ignore' : 1, 2] });
+  const passed = status === 0;
+  count[passed ? 'passed' : 'failed']++;
+  process.stdout.write(`${passed ? 'ok    ' : 'FAILED'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)\n`);
+}
+
+function runTests() {
+  mkdirSync(dirname(report), { recursive: true });
+  rmSync(report, { force: true });
+  const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...patterns];
+  const { status } = spawnSync(bin('vitest'), args, { cwd: root, stdio: ['ignore', 1, 2] });
+  let result;
+  try {
+    result = JSON.parse(readFileSync(report, 'utf8'));
+  } catch {
+    process.stdout.write('FAILED the tests wrote no report\n');
+    count.failed++;
+    return;
+  }
+  count.passed += result.numPassedTests;
+  count.failed += result.numFailedTests;
+  count.skipped += result.numPendingTests + result.numTodoTests;
+  // A file that cannot even be loaded has no tests to count as failed.
+  const broken = result.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+  count.failed += broken.length;
+  if (status !== 0 && result.numFailedTests + broken.length === 0) count.failed++;
+  if (process.env.CI === 'true' && count.skipped > 0) {
+    process.stdout.write(`FAILED ${count.skipped} tests were skipped, which CI does not allow\n`);
+    count.failed++;
+  }
+}
