@@ -1,0 +1,2 @@
+export * from './supervise.js';
+export * from './options.js';
