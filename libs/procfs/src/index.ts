@@ -1,1 +1,9 @@
-export {};
+export * from './byte-scanner.js';
+export * from './errors.js';
+export * from './kept-file.js';
+export * from './kernel-units.js';
+export * from './pid-list.js';
+export * from './pid-smaps-rollup.js';
+export * from './pid-stat.js';
+export * from './pid-status.js';
+export * from './process-row.js';
