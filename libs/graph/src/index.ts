@@ -1,1 +1,1 @@
-export {};
+export * from './history-port.js';
