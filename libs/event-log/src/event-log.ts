@@ -106,6 +106,9 @@ export interface EventLogMetrics {
   appendedRecords: number;
   appendedBytes: number;
   deadLettered: number;
+  /** Records that went before a group had committed them: too old, or in the way of newer ones. */
+  droppedRecords: number;
+  /** Failed calls of handlers, commits and dead letters; each is repeated where that makes sense. */
   retries: number;
   inFlightBytes: number;
   /** Bytes the log holds in memory, and on disk when it keeps a journal. */

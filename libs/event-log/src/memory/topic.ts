@@ -1,0 +1,182 @@
+import type { TopicSpec } from '@tidemark/contracts';
+import { EventLogError } from '../errors.js';
+import type { Group } from './group.js';
+import type { NewRecord, PartitionStore } from './store.js';
+
+export interface TopicLimits {
+  maxTopicBytes: number;
+  appendTimeoutMs: number;
+  /** A group without members holds its records against the byte bound for this long. */
+  groupHoldMs: number;
+}
+
+interface Waiter {
+  batch: ReadonlyMap<number, NewRecord[]>;
+  bytes: number;
+  timer: NodeJS.Timeout | undefined;
+  admit: () => void;
+  refuse: (error: EventLogError) => void;
+}
+
+/** Superseded bytes below this are not worth a compaction while there is room. */
+const COMPACT_ABOVE = 256 * 1024;
+/** A tombstone stays this long, so that consumers that are behind see it. */
+const TOMBSTONE_MS = 24 * 3_600_000;
+
+/** One topic: its partitions, its byte bound with back-pressure, and what may go when. */
+export class Topic {
+  readonly groups = new Map<string, Group>();
+  /** Records that went before every group had committed them. */
+  droppedRecords = 0;
+  #waiting: Waiter[] = [];
+  #compacting = false;
+  #closed = false;
+
+  constructor(
+    readonly spec: TopicSpec,
+    readonly partitions: readonly PartitionStore[],
+    readonly limits: TopicLimits,
+  ) {}
+
+  get bytes(): number {
+    return this.partitions.reduce((sum, partition) => sum + partition.bytes, 0);
+  }
+
+  /** Appends when there is room; calls are admitted in order, so that records of one key keep theirs. */
+  append(batch: ReadonlyMap<number, NewRecord[]>): Promise<void> {
+    let bytes = 0;
+    for (const records of batch.values()) for (const record of records) bytes += record.bytes;
+    return new Promise<void>((resolve, reject) => {
+      const admit = (): void => resolve(this.#write(batch));
+      const waiter: Waiter = { batch, bytes, timer: undefined, admit, refuse: reject };
+      this.#waiting.push(waiter);
+      this.admit();
+      if (!this.#waiting.includes(waiter)) return;
+      waiter.timer = setTimeout(() => this.#refuse(waiter, this.#full()), this.limits.appendTimeoutMs);
+    });
+  }
+
+  async #write(batch: ReadonlyMap<number, NewRecord[]>): Promise<void> {
+    const writes = [...batch].map(([partition, records]) => this.partitions[partition]!.append(records));
+    const failed = (await Promise.allSettled(writes)).find((result) => result.status === 'rejected');
+    if (!failed) return this.#compactWhenWorth();
+    this.admit();
+    throw failed.reason;
+  }
+
+  /** Lets waiting producers in as far as there is room: called when a group committed, joined or left. */
+  admit(): void {
+    for (let next = this.#waiting[0]; next && this.#makeRoom(next.bytes); next = this.#waiting[0]) {
+      this.#waiting.shift();
+      clearTimeout(next.timer);
+      next.admit();
+    }
+  }
+
+  #makeRoom(bytes: number): boolean {
+    if (this.#closed) return false;
+    const { maxTopicBytes } = this.limits;
+    const now = Date.now();
+    while (this.bytes + bytes > maxTopicBytes) {
+      // A call that is larger than the bound passes when it has the topic to itself.
+      if (this.bytes === 0) return true;
+      if (!this.#dropOldestUnit(now)) {
+        this.#compact(0);
+        return this.bytes + bytes <= maxTopicBytes;
+      }
+    }
+    return true;
+  }
+
+  #dropOldestUnit(now: number): boolean {
+    if (this.spec.cleanup === 'compact') return false;
+    let oldest: { index: number; appendedAt: number } | undefined;
+    this.partitions.forEach((partition, index) => {
+      const unit = partition.oldest();
+      if (!unit || unit.end > this.#floor(index, (group) => group.holdsBytes(now, this.limits.groupHoldMs))) return;
+      if (!oldest || unit.appendedAt < oldest.appendedAt) oldest = { index, appendedAt: unit.appendedAt };
+    });
+    if (oldest) this.#drop(oldest.index);
+    return oldest !== undefined;
+  }
+
+  #drop(index: number): void {
+    const partition = this.partitions[index]!;
+    const unit = partition.oldest()!;
+    const unread =
+      unit.end -
+      Math.max(
+        partition.start,
+        this.#floor(index, () => true),
+      );
+    if (unread > 0) this.droppedRecords += unread;
+    partition.dropOldest();
+  }
+
+  /** The lowest offset that a group which `holds` still needs. */
+  #floor(index: number, holds: (group: Group) => boolean): number {
+    let floor = Infinity;
+    for (const group of this.groups.values()) {
+      if (holds(group)) floor = Math.min(floor, group.floor(index));
+    }
+    return floor;
+  }
+
+  /** Lets go what is too old, compacts, and looks again whether waiting producers have room. */
+  housekeep(now: number): void {
+    if (this.spec.cleanup !== 'compact') {
+      this.partitions.forEach((partition, index) => {
+        const floor = this.#floor(index, (group) => group.hasMembers);
+        for (let unit = partition.oldest(); unit; unit = partition.oldest()) {
+          if (unit.appendedAt >= now - this.spec.retentionMs || unit.end > floor) break;
+          this.#drop(index);
+        }
+      });
+    }
+    this.#compactWhenWorth();
+    this.admit();
+  }
+
+  #compactWhenWorth(): void {
+    this.#compact(COMPACT_ABOVE);
+  }
+
+  #compact(above: number): void {
+    if (this.spec.cleanup === 'delete' || this.#compacting || this.#closed) return;
+    const wanted = this.partitions.filter(
+      ({ supersededBytes, bytes }) => supersededBytes > above && (above === 0 || supersededBytes * 2 > bytes),
+    );
+    if (wanted.length === 0) return;
+    this.#compacting = true;
+    const before = Date.now() - Math.min(TOMBSTONE_MS, this.spec.retentionMs);
+    void Promise.allSettled(wanted.map((partition) => partition.compact(before))).then(() => {
+      this.#compacting = false;
+      this.admit();
+    });
+  }
+
+  #full(): EventLogError {
+    const { maxTopicBytes, appendTimeoutMs } = this.limits;
+    const behind = [...this.groups.values()].filter((group) => group.isBehind((index) => this.partitions[index]!.end));
+    const slow = behind.map((group) => group.name);
+    const who = slow.length > 0 ? `waiting for ${slow.join(', ')}` : 'all of it is still needed';
+    return new EventLogError(
+      'EVENT_LOG_FULL',
+      `topic ${this.spec.name} holds ${this.bytes} of at most ${maxTopicBytes} bytes (${who}) and had no room for ${appendTimeoutMs} ms: try again later, or allow it more bytes`,
+      true,
+    );
+  }
+
+  #refuse(waiter: Waiter, error: EventLogError): void {
+    clearTimeout(waiter.timer);
+    this.#waiting = this.#waiting.filter((other) => other !== waiter);
+    waiter.refuse(error);
+    this.admit();
+  }
+
+  /** Refuses who waits; nothing is admitted any more. */
+  close(error: EventLogError): void {
+    this.#closed = true;
+    for (const waiter of [...this.#waiting]) this.#refuse(waiter, error);
+  }
+}
