@@ -48,8 +48,10 @@ export interface KeptFileOptions {
   compare: boolean;
   buffer: ReadBuffer;
   tally: ReadTally;
-  /** Bytes; MAX_BLOCK_BYTES when left out. */
+  /** Bytes; a larger file has `failed` with `TOO_LARGE`. MAX_BLOCK_BYTES when left out. */
   limit?: number;
+  /** Bytes after which a file of `many` records is cut off instead. */
+  cutAt?: number;
 }
 
 /** A block this much smaller than the copy that holds it is not worth a smaller copy. */
@@ -81,6 +83,7 @@ export class KeptFile {
   private readonly compare: boolean;
   private readonly tally: ReadTally;
   private readonly limit: number;
+  private readonly cutAt: number;
 
   constructor(options: KeptFileOptions) {
     this.path = options.path;
@@ -89,6 +92,7 @@ export class KeptFile {
     this.compare = options.compare;
     this.tally = options.tally;
     this.limit = options.limit ?? MAX_BLOCK_BYTES;
+    this.cutAt = options.cutAt ?? Number.POSITIVE_INFINITY;
   }
 
   get isOpen(): boolean {
@@ -161,9 +165,11 @@ export class KeptFile {
   private readMany(): number {
     let length = 0;
     for (;;) {
-      if (length === this.buffer.bytes.length && !this.grow(length)) return -1;
+      if (length === this.buffer.bytes.length && length < this.cutAt && !this.grow(length)) return -1;
       const { bytes } = this.buffer;
-      const got = readSync(this.fd, bytes, length, bytes.length - length, length);
+      const room = Math.min(bytes.length, this.cutAt) - length;
+      if (room === 0) return length;
+      const got = readSync(this.fd, bytes, length, room, length);
       this.tally.reads++;
       if (got === 0) return length;
       length += got;

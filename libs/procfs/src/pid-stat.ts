@@ -1,6 +1,7 @@
 import { ByteScanner, utf8 } from './byte-scanner.js';
+import { malformed } from './errors.js';
 import type { KernelUnits } from './kernel-units.js';
-import { ROW, wireCount, type ProcessRow } from './process-row.js';
+import { createRows, ROW, wireCount, type ProcessRow } from './process-row.js';
 
 const OPEN = 40;
 const CLOSE = 41;
@@ -104,4 +105,112 @@ function lastClose(bytes: Uint8Array, end: number): number {
 /** The command name that `fillFromStat` found: bytes to the kernel, so what is not UTF-8 becomes U+FFFD. */
 export function statName(bytes: Uint8Array, identity: StatIdentity): string {
   return utf8(bytes, identity.nameFrom, identity.nameTo);
+}
+
+/** `/proc/[pid]/stat` whole, for what is not asked of every process in every round. Absent: not in this kernel's. */
+export interface PidStat {
+  /** Field 1. */
+  pid: number;
+  /** Field 2: the command name, up to 15 bytes of a program, up to 63 of a kernel thread. */
+  name: string;
+  /** Field 3: one letter: R runs, S sleeps, D waits for a device, Z zombie, T stopped, t traced, X dead, I idle. */
+  state: string;
+  /** Field 4; 0 when the parent is outside the reader's pid namespace. */
+  ppid: number;
+  /** Field 5. */
+  pgrp: number;
+  /** Field 6. */
+  session: number;
+  /** Field 7: the terminal's device number, 0 for none. */
+  terminal: number;
+  /** Field 8: the terminal's foreground group, −1 for none. */
+  foregroundGroup: number;
+  /** Field 9: PF_ bits of `include/linux/sched.h`. */
+  flags: number;
+  /** Fields 10 to 13: page faults without and with I/O; the process's own and its waited-for children's. */
+  minflt: number;
+  childMinflt: number;
+  majflt: number;
+  childMajflt: number;
+  /** Fields 14 to 17: milliseconds of CPU (from clock ticks) in user and kernel mode; own and waited-for children's. */
+  utime: number;
+  stime: number;
+  childUtime: number;
+  childStime: number;
+  /** Field 18: as the scheduler keeps it. Field 19: −20 to 19. */
+  priority: number;
+  nice: number;
+  /** Field 20; absent on 2.4, which writes 0 there. */
+  threads?: number;
+  /** Field 22: clock ticks from boot to start. */
+  start: number;
+  /** Field 23: bytes of address space. */
+  vms: number;
+  /** Field 24: bytes (from pages). Less exact than `VmRSS` of status (see `ProcessRow`). */
+  rss: number;
+  /** Field 25: soft limit of rss, bytes; absent when unlimited. Linux does not enforce it. */
+  rssLimit?: number;
+  /** Field 38: signal sent to the parent at exit (since 2.1). */
+  exitSignal?: number;
+  /** Field 39: CPU it ran on last (since 2.2). */
+  cpu?: number;
+  /** Fields 40 and 41: real-time priority and scheduling policy (since 2.5). */
+  realtimePriority?: number;
+  policy?: number;
+  /** Field 42: milliseconds (from clock ticks) waited for block I/O (since 2.6.18, with delay accounting on). */
+  blockedTime?: number;
+}
+
+/** What an unlimited rss limit is on 64 and on 32 bits, at least. */
+const UNLIMITED = 0xffff_ffff;
+
+export function parsePidStat(bytes: Uint8Array, length: number, units: KernelUnits): PidStat {
+  const row = createRows();
+  const identity = createStatIdentity();
+  if (!fillFromStat(bytes, length, units, row, 0, identity)) {
+    malformed('stat', 'pid (name) state and 21 numbers', bytes, 0, length);
+  }
+  scanner.at = identity.nameTo + 4;
+  // Field n is at n − 4: the three before it are behind us.
+  const fields = Array.from({ length: 39 }, () => scanner.signed());
+  const field = (number: number): number => fields[number - 4] ?? Number.NaN;
+  const milliseconds = (number: number): number => Math.round((field(number) * 1000) / units.clockTicks);
+  const stat: PidStat = {
+    pid: identity.pid,
+    name: statName(bytes, identity),
+    state: String.fromCharCode(identity.state),
+    ppid: field(4),
+    pgrp: field(5),
+    session: field(6),
+    terminal: field(7),
+    foregroundGroup: field(8),
+    flags: field(9),
+    minflt: field(10),
+    childMinflt: field(11),
+    majflt: field(12),
+    childMajflt: field(13),
+    utime: milliseconds(14),
+    stime: milliseconds(15),
+    childUtime: milliseconds(16),
+    childStime: milliseconds(17),
+    priority: field(18),
+    nice: field(19),
+    start: identity.start,
+    vms: field(23),
+    rss: Math.max(field(24), 0) * units.pageSize,
+  };
+  if (Object.values(stat).some(Number.isNaN)) malformed('stat', '24 fields', bytes, 0, length);
+  const optional: Partial<Record<keyof PidStat, number>> = {
+    threads: field(20) > 0 ? field(20) : Number.NaN,
+    rssLimit: field(25) < UNLIMITED ? field(25) : Number.NaN,
+    exitSignal: field(38),
+    cpu: field(39),
+    realtimePriority: field(40),
+    policy: field(41),
+    blockedTime: milliseconds(42),
+  };
+  for (const [name, value] of Object.entries(optional)) {
+    if (!Number.isNaN(value)) Object.assign(stat, { [name]: value });
+  }
+  return stat;
 }

@@ -12,7 +12,7 @@ import { PROCESS_NUMBERS, type ProcessNumber } from '@tidemark/contracts';
  * | utime, stime | `stat` 14, 15, clock ticks turned to milliseconds with AT_CLKTCK |
  * | minflt, majflt | `stat` 10, 12, counts |
  * | vms | `stat` 23, then `VmSize` of `status` |
- * | rss | `stat` 24 × page size, then `VmRSS` of `status`: since 6.2 only the latter is exact, the former may lag by 64 pages a CPU |
+ * | rss | `stat` 24 × page size, then `VmRSS` of `status`: the kernel counts per CPU and thread, new ones (6.18) add that up for the latter but not for the former |
  * | shared | `RssFile` + `RssShmem` of `status`, which is `statm` 3; before 4.5 from `statm` itself |
  * | text | `VmExe`, which is `statm` 4 |
  * | data | `VmData` + `VmStk`, which is `statm` 6 |
