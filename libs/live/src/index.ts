@@ -1,1 +1,12 @@
-export {};
+export type { LiveFinding } from './finding-book.js';
+export type { LeakStatus, ProcessGrowth } from './leak-status.js';
+export type { NodeState } from './live-node.js';
+export * from './live-view.js';
+export type { LiveChange } from './node-chunks.js';
+export type { LiveNode } from './node-view.js';
+export type { NodeShare, ProcessAggregate, ProgramShare } from './process-aggregate.js';
+export { comparePositions } from './process-order.js';
+export type { ProcessOrder, ProcessOrderField, ProcessPosition } from './process-order.js';
+export type { ProcessSelection, SizeMetric } from './process-selection.js';
+export type { LiveProcess } from './process-view.js';
+export { quantile } from './quantile.js';
