@@ -3,7 +3,7 @@ import { latin1 } from './byte-scanner.js';
 import { ProcfsError } from './errors.js';
 import { hidePid, parseMountinfo, type Mount } from './mountinfo.js';
 import { memoryHierarchy, type CgroupHierarchy } from './cgroup-hierarchy.js';
-import { KeptFile } from './kept-file.js';
+import { KeptFile, type ReadOutcome } from './kept-file.js';
 import { parseOr } from './parsed-files.js';
 import type { Procfs } from './procfs.js';
 import { parseSystemStat } from './stat.js';
@@ -73,18 +73,35 @@ const HIDDEN = {
 } as const;
 
 function processLimitations(procfs: Procfs, mounts: readonly Mount[]): string[] {
-  const self = tryFile(procfs, 'self', 'smaps_rollup');
-  // Pid 1 is some other user's unless we are that user or privileged: what holds for it holds for others.
-  const other = tryFile(procfs, 1, 'smaps_rollup');
-  const found: string[] = tryFile(procfs, 1, 'stat') === 'changed' ? [] : [...HIDDEN[hidePid(mounts, procfs.root)]];
-  if (self === 'gone')
-    found.push('smaps_rollup: this kernel has none (before 4.14); smaps is summed instead, at a price');
-  if (other === 'denied') {
+  const found: string[] = [];
+  // Pid 1 is seen by everybody unless processes are hidden (and we may not see them all the same).
+  if (tryFile(procfs, 1, 'stat') !== 'changed') found.push(...HIDDEN[hidePid(mounts, procfs.root)]);
+  if (tryFile(procfs, 'self', 'smaps_rollup') === 'gone') {
+    found.push('smaps_rollup: this kernel has none (it came with 4.14); smaps is summed instead, which costs more');
+  }
+  const { denied, tried } = countDenied(procfs);
+  if (denied > 0) {
     found.push(
-      'pss, uss and dirty of other users’ processes: not permitted; run as root or with CAP_SYS_PTRACE to see them',
+      `pss, uss and dirty: ${denied} of ${tried} processes may not be looked into; root or CAP_SYS_PTRACE usually may`,
     );
   }
   return found;
+}
+
+/** More than these are not asked: they are to show whether there is a barrier, not how high it is. */
+const MAX_TRIED = 500;
+
+/** Opening `smaps` checks the permission; nothing is read, so it costs little. */
+function countDenied(procfs: Procfs): { denied: number; tried: number } {
+  const pids: number[] = [];
+  const tried = Math.min(procfs.listPids(pids), MAX_TRIED);
+  let denied = 0;
+  for (let index = 0; index < tried; index++) {
+    const file = procfs.processFile(pids[index]!, 'smaps', { cutAt: 0 });
+    if (file.read() === 'denied') denied++;
+    file.close();
+  }
+  return { denied, tried };
 }
 
 function cgroupLimitations(procfs: Procfs, hierarchy: CgroupHierarchy | null): string[] {
@@ -107,7 +124,7 @@ function pressureLimitations(procfs: Procfs): string[] {
   return ['memory pressure: /proc/pressure/memory is not there (Linux before 4.20, or PSI is off: boot with psi=1)'];
 }
 
-function tryFile(procfs: Procfs, pid: 'self' | 1, name: 'stat' | 'smaps_rollup'): string {
+function tryFile(procfs: Procfs, pid: 'self' | 1, name: 'stat' | 'smaps_rollup'): ReadOutcome {
   const file = procfs.processFile(pid, name);
   const outcome = file.read();
   file.close();

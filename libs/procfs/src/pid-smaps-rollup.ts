@@ -7,7 +7,7 @@ const S = 83;
 
 const scanner = new ByteScanner();
 
-const sum = { mappings: 0, pss: 0, privateClean: 0, privateDirty: 0, sharedDirty: 0 };
+const sum = { mappings: 0, pss: Number.NaN, privateClean: 0, privateDirty: 0, sharedDirty: 0 };
 
 /**
  * The hot path: `/proc/[pid]/smaps_rollup` (since 4.14), or the sum over `/proc/[pid]/smaps` where there is none, into
@@ -21,7 +21,8 @@ const sum = { mappings: 0, pss: 0, privateClean: 0, privateDirty: 0, sharedDirty
  */
 export function fillFromSmaps(bytes: Uint8Array, length: number, row: ProcessRow, offset: number): boolean {
   scanner.reset(bytes, length);
-  sum.mappings = sum.pss = sum.privateClean = sum.privateDirty = sum.sharedDirty = 0;
+  sum.pss = Number.NaN;
+  sum.mappings = sum.privateClean = sum.privateDirty = sum.sharedDirty = 0;
   if (!scanner.done) {
     do takeLine();
     while (scanner.nextLine());
@@ -39,11 +40,12 @@ function takeLine(): void {
   const first = bytes[at];
   if (first === P) {
     if (bytes[at + 1] === 115) {
-      if (scanner.take('Pss:')) {
-        sum.pss += scanner.number();
-        sum.mappings++;
-      }
+      // Before 2.6.25 there is no Pss, and its sum stays unknown.
+      if (scanner.take('Pss:')) sum.pss = (Number.isNaN(sum.pss) ? 0 : sum.pss) + scanner.number();
     } else if (scanner.take('Private_Clean:')) sum.privateClean += scanner.number();
-    else if (scanner.take('Private_Dirty:')) sum.privateDirty += scanner.number();
+    else if (scanner.take('Private_Dirty:')) {
+      sum.privateDirty += scanner.number();
+      sum.mappings++;
+    }
   } else if (first === S && scanner.take('Shared_Dirty:')) sum.sharedDirty += scanner.number();
 }

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { ReadOutcome } from './kept-file.js';
 import { parseOr, type Parse } from './parsed-files.js';
 import { parseCmdline } from './pid-cmdline.js';
-import { memoryCgroup, parsePidCgroup } from './pid-cgroup.js';
+import { memoryCgroup, parsePidCgroup, unitCgroup } from './pid-cgroup.js';
 import { parsePidStatus, type PidStatus } from './pid-status.js';
 import type { ProcessFile, Procfs } from './procfs.js';
 
@@ -19,6 +19,8 @@ export interface ProcessFacts {
   gid: number | null;
   /** Path in the hierarchy that accounts memory, of `/proc/[pid]/cgroup`. */
   cgroup: string | null;
+  /** Path in the hierarchy that systemd names its units in (v1 `name=systemd`, else v2, else that of memory). */
+  unitCgroup: string | null;
 }
 
 export interface FactsLimits {
@@ -44,6 +46,7 @@ export function readProcessFacts(
   if (status.outcome === 'gone' || status.outcome === 'denied') return undefined;
   const cmdline = readOnce(procfs, pid, 'cmdline', parseCmdline, limits.commandLineBytes);
   const cgroup = readOnce(procfs, pid, 'cgroup', parsePidCgroup);
+  const memory = (cgroup.value && memoryCgroup(cgroup.value)?.path) ?? null;
   const name = status.value?.name ?? '';
   return {
     program: programName(procfs.readLink(`${pid}/exe`)) ?? (name || `pid ${pid}`),
@@ -51,7 +54,8 @@ export function readProcessFacts(
     commandLine: cmdline.value?.text ?? null,
     uid: real(status.value?.uid),
     gid: real(status.value?.gid),
-    cgroup: (cgroup.value && memoryCgroup(cgroup.value)?.path) ?? null,
+    cgroup: memory,
+    unitCgroup: (cgroup.value && unitCgroup(cgroup.value)) ?? memory,
   };
 }
 
