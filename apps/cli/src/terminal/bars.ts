@@ -24,6 +24,8 @@ export function sparkLine(values: readonly (number | null)[], width: number, flo
 export interface BarPart {
   value: number;
   style: Style;
+  /** One column wide; a full block when left out. Parts need different ones to be told apart without colours. */
+  glyph?: string;
 }
 
 const FULL = '█';
@@ -37,7 +39,7 @@ export function bar(parts: readonly BarPart[], whole: number, width: number): Li
   for (const part of parts) {
     upTo += Math.max(0, part.value);
     const end = whole > 0 ? Math.min(width, Math.round((upTo / whole) * width)) : 0;
-    if (end > drawn) spans.push(span(FULL.repeat(end - drawn), part.style));
+    if (end > drawn) spans.push(span((part.glyph ?? FULL).repeat(end - drawn), part.style));
     drawn = Math.max(drawn, end);
   }
   if (drawn < width) spans.push(span(EMPTY.repeat(width - drawn), 'dim'));

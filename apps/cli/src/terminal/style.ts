@@ -37,11 +37,11 @@ export function cutLine(line: Line, width: number): Line {
   return cut;
 }
 
-/** `left` … `right`, pushed to both ends of `width` columns; the right part goes when there is no room for both. */
+/** `left` … `right`, pushed to both ends of `width` columns; the left part is cut when there is no room for both. */
 export function spread(left: Line, right: Line, width: number): Line {
-  const gap = width - lineWidth(left) - lineWidth(right);
-  if (gap < 1) return cutLine(left, width);
-  return [...left, span(' '.repeat(gap)), ...right];
+  const kept = cutLine(left, Math.max(0, width - lineWidth(right) - 1));
+  const gap = Math.max(0, width - lineWidth(kept) - lineWidth(right));
+  return cutLine([...kept, span(' '.repeat(gap)), ...right], width);
 }
 
 const CODES: Record<Style, string> = {

@@ -3,10 +3,10 @@ import { formatBytes, formatSeconds, formatTime, UNKNOWN } from '../terminal/fig
 import { leakCell } from '../terminal/leak-cell.js';
 import { displayWidth, fit, printable } from '../terminal/printable.js';
 import { cutLine, span, type Line } from '../terminal/style.js';
-import { sparkLine } from '../terminal/bars.js';
 import type { TopProcess } from './model.js';
+import { spark } from './spark.js';
 
-const LABEL = 14;
+const LABEL = 15;
 
 /** Everything about one process. */
 export function renderDetail(
@@ -38,7 +38,7 @@ export function renderDetail(
     [],
     [label('leak'), span(leak.text, leak.style), span(`${since}${confidence}`)],
     row('growth', growthText(process)),
-    [label('recent'), span(sparkLine(recent ?? [], Math.max(10, Math.min(60, width - LABEL)), 64 * 1024), 'accent')],
+    [label('recent'), span(spark(recent, Math.min(recent?.length ?? 0, width - LABEL)), 'accent')],
     [],
     ...wrap(process.commandLine ?? `[${process.program}]`, width - LABEL).map((part, index): Line => [
       label(index === 0 ? 'command' : ''),

@@ -1,12 +1,12 @@
 import { toNumber } from '../api/process-fields.js';
-import { sparkLine } from '../terminal/bars.js';
 import { formatBytesShort, formatCount, formatGrowth, UNKNOWN } from '../terminal/figures.js';
 import { leakCell } from '../terminal/leak-cell.js';
-import { cutLine, span, spread, type Line, type Style } from '../terminal/style.js';
+import { cutLine, lineWidth, span, spread, type Line, type Style } from '../terminal/style.js';
 import { renderTable, type Cell, type Column } from '../terminal/table.js';
 import { renderDetail } from './detail.js';
 import { HEADER_LINES, renderHeader } from './header.js';
 import { renderHelp } from './help.js';
+import { spark, SPARK_WIDTH } from './spark.js';
 import { rowsOf, selectedIndex, SORT_KEYS, type TopProcess, type TopState } from './model.js';
 
 export interface Size {
@@ -28,7 +28,8 @@ export function renderFrame(state: TopState, size: Size, now: Date): Line[] {
   const room = Math.max(1, size.rows - header.length - 2);
   const body = renderBody(state, size.columns, room, now).slice(0, room);
   const filling = Array.from({ length: room - body.length }, (): Line => []);
-  return [...header, [], ...body, ...filling, renderFooter(state, size)].slice(0, size.rows);
+  const lines = [...header, [], ...body, ...filling, renderFooter(state, size)];
+  return lines.slice(0, size.rows).map((line) => cutLine(line, size.columns));
 }
 
 /** Header and table without anything to press, for what is not a terminal. */
@@ -47,11 +48,9 @@ function renderBody(state: TopState, width: number, room: number, now: Date): Li
   return renderTable(topColumns(state), rows, { width, rowStyle: style });
 }
 
-const SPARK_WIDTH = 12;
-
 function topColumns(state: TopState): Column<TopProcess>[] {
   const columns: (Column<TopProcess> & { sort?: keyof typeof SORT_KEYS })[] = [
-    { title: 'PID', align: 'right', minWidth: 7, cell: (row) => String(row.pid), sort: 'pid' },
+    { title: 'PID', align: 'right', minWidth: 7, cell: (row) => pidCell(row, state), sort: 'pid' },
     { title: 'PROGRAM', minWidth: 15, maxWidth: 18, cell: programCell, sort: 'program' },
     {
       title: 'USER',
@@ -73,7 +72,7 @@ function topColumns(state: TopState): Column<TopProcess>[] {
     },
     { title: 'SWAP', align: 'right', minWidth: 6, priority: 5, cell: (row) => size(row.memory.swap), sort: 'swap' },
     { title: 'PSS', align: 'right', minWidth: 6, priority: 6, cell: (row) => size(row.memory.pss), sort: 'pss' },
-    { title: 'GROWTH/H', align: 'right', minWidth: 8, cell: growthCell, sort: 'growth' },
+    { title: 'GROWTH/H', align: 'right', minWidth: 9, priority: 10, cell: growthCell, sort: 'growth' },
     { title: 'LEAK', minWidth: 10, priority: 9, cell: (row) => leakCell(row.leak) },
     {
       title: 'RECENT',
@@ -99,6 +98,11 @@ function topColumns(state: TopState): Column<TopProcess>[] {
 export function ascending(state: Pick<TopState, 'sort' | 'reverse'>): boolean {
   const usual = state.sort === 'pid' || state.sort === 'program';
   return usual !== state.reverse;
+}
+
+/** The mark shows without colours too. */
+function pidCell(row: TopProcess, state: TopState): string {
+  return row.key === state.selected ? `▸${row.pid}` : String(row.pid);
 }
 
 function programCell(row: TopProcess): Cell {
@@ -132,12 +136,6 @@ function stateStyle(state: string | null): Style {
   return state === 'R' ? 'good' : state === 'D' || state === 'Z' ? 'danger' : 'dim';
 }
 
-/** A range below a fiftieth of the value is drawn flat. */
-export function spark(values: readonly (number | null)[] | undefined, width = SPARK_WIDTH): string {
-  const known = (values ?? []).filter((value): value is number => value !== null);
-  return sparkLine(values ?? [], width, Math.max(64 * 1024, Math.max(0, ...known) / 50));
-}
-
 function renderFooter(state: TopState, size: Size): Line {
   const width = size.columns;
   if (state.typing !== undefined) {
@@ -152,17 +150,24 @@ function renderFooter(state: TopState, size: Size): Line {
     );
   }
   if (state.view !== 'table') return cutLine([span('esc', 'accent'), span(' back', 'dim')], width);
-  const keys: Line = [
-    ...hint('?', 'help'),
-    ...hint('/', 'filter'),
-    ...hint('↑↓', 'select'),
-    ...hint('⏎', 'details'),
-    ...hint('m a s p g c', 'order'),
-    ...hint('space', state.paused ? 'go on' : 'pause'),
-    ...(state.snapshot && state.snapshot.nodes.length > 1 ? hint('[ ]', 'node') : []),
-    ...hint('q', 'quit'),
+  const right = place(state, size);
+  const hints = [
+    hint('?', 'help'),
+    hint('q', 'quit'),
+    hint('/', 'filter'),
+    hint('↑↓', 'mark'),
+    hint('⏎', 'details'),
+    hint('m a s p g c', 'order'),
+    ...(state.snapshot && state.snapshot.nodes.length > 1 ? [hint('[ ]', 'node')] : []),
+    hint('space', state.paused ? 'go on' : 'hold'),
   ];
-  return spread(cutLine(keys, width), place(state, size), width);
+  return spread(firstThatFit(hints, width - lineWidth(right)), right, width);
+}
+
+/** As many of the hints, from the first on, as there is room for. */
+function firstThatFit(hints: readonly Line[], room: number): Line {
+  let left = room;
+  return hints.filter((line) => (left -= lineWidth(line)) >= 0).flat();
 }
 
 function hint(key: string, does: string): Line {
@@ -175,5 +180,6 @@ function place(state: TopState, size: Size): Line {
   const total = state.snapshot?.node.processes.totalCount ?? 0;
   const first = total === 0 ? 0 : state.offset + 1;
   const last = Math.min(rowsOf(state).length, state.offset + pageRows(size));
-  return [...filter, span(`${first}–${last} of ${formatCount(total)}`, 'dim')];
+  const order = `by ${SORT_KEYS[state.sort].title} ${ascending(state) ? '▲' : '▼'}  `;
+  return [...filter, span(`${order}${first}–${last} of ${formatCount(total)}`, 'dim')];
 }

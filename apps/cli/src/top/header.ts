@@ -23,7 +23,7 @@ function titleOf(state: TopState, node: TopNode | undefined): Line {
   const name = [span('tidemark', 'heading'), span(' ')];
   if (!node) return [...name, span(state.url, 'dim')];
   const facts = [
-    node.kernel ?? '',
+    node.kernel === null ? '' : `Linux ${node.kernel}`,
     node.cpuCount === null ? '' : `${node.cpuCount} CPUs`,
     node.uptime === null ? '' : `up ${formatSeconds(node.uptime)}`,
   ].filter((fact) => fact !== '');
@@ -47,8 +47,15 @@ function connectionOf(state: TopState, now: Date): Line {
   return [span('● live', 'good'), clock];
 }
 
-function barWidth(width: number): number {
-  return Math.max(10, Math.min(40, width - 60));
+/** Columns that the figures beside a bar take at most. */
+const FIGURES = 57;
+const MOST_BAR = 40;
+const LEAST_BAR = 8;
+
+/** The bar and the gap behind it; nothing where the figures need the room. */
+function barOf(parts: readonly BarPart[], whole: number, width: number): Line {
+  const room = Math.min(MOST_BAR, width - LABEL - FIGURES);
+  return room < LEAST_BAR ? [] : [...bar(parts, whole, room), span('  ')];
 }
 
 function memoryLine({ memory }: TopNode, width: number): Line {
@@ -60,12 +67,12 @@ function memoryLine({ memory }: TopNode, width: number): Line {
   const share = total > 0 ? used / total : 0;
   const parts: BarPart[] = [
     { value: used, style: share > 0.9 ? 'danger' : share > 0.75 ? 'warning' : 'good' },
-    { value: cache, style: 'dim' },
+    { value: cache, style: 'dim', glyph: '▒' },
   ];
   return [
     ...label('memory'),
-    ...bar(parts, total, barWidth(width)),
-    span(`  ${formatBytes(used)} of ${formatBytes(total)} used (${formatShare(used, total)})`),
+    ...barOf(parts, total, width),
+    span(`${formatBytes(used)} of ${formatBytes(total)} used (${formatShare(used, total)})`),
     span(`, ${formatBytes(available)} available`, 'dim'),
   ];
 }
@@ -78,8 +85,8 @@ function swapLine({ memory }: TopNode, width: number): Line {
   const used = total - free;
   return [
     ...label('swap'),
-    ...bar([{ value: used, style: used / total > 0.5 ? 'danger' : 'accent' }], total, barWidth(width)),
-    span(`  ${formatBytes(used)} of ${formatBytes(total)} used (${formatShare(used, total)})`),
+    ...barOf([{ value: used, style: used / total > 0.5 ? 'danger' : 'accent' }], total, width),
+    span(`${formatBytes(used)} of ${formatBytes(total)} used (${formatShare(used, total)})`),
   ];
 }
 
@@ -93,11 +100,11 @@ function loadLine(node: TopNode): Line {
   return [
     ...label('load'),
     span(averages),
-    span('   CPU ', 'dim'),
-    span(busy === null ? UNKNOWN : `${busy.toFixed(0)} %`),
     span('   memory stall ', 'dim'),
     span(some === null ? UNKNOWN : `${some.toFixed(1)} % some`, style),
     span(full === null ? '' : ` ${full.toFixed(1)} % full`, style),
+    span('   CPU ', 'dim'),
+    span(busy === null ? UNKNOWN : `${busy.toFixed(0)} %`),
     span('   tasks ', 'dim'),
     span(load ? `${formatCount(load.total)}, ${load.running} running` : UNKNOWN),
   ];

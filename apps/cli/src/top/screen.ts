@@ -30,68 +30,78 @@ export interface Screen {
 
 export function openScreen(input: ReadStream, output: WriteStream, colours: boolean, events: ScreenEvents): Screen {
   let shown: string[] = [];
-  let active = false;
-
-  const size = (): Size => ({ columns: Math.max(20, output.columns || 80), rows: Math.max(5, output.rows || 24) });
-  const enter = (): void => {
-    if (active) return;
-    active = true;
-    shown = [];
-    input.setRawMode(true);
-    input.resume();
-    output.write(ENTER);
-  };
-  const leave = (): void => {
-    if (!active) return;
-    active = false;
-    output.write(LEAVE);
-    // The terminal can be gone: then there is nothing to restore.
-    try {
-      input.setRawMode(false);
-    } catch {
-      return;
-    } finally {
-      input.pause();
-    }
-  };
+  const terminal = createTakeover(input, output);
   const onKey = (text: string | undefined, key: { name?: string; ctrl?: boolean }): void => {
     events.key({ name: key.name, text, ctrl: key.ctrl === true });
   };
-  const onResize = (): void => {
+  const anew = (): void => {
     shown = [];
     events.resized();
   };
   const onContinue = (): void => {
-    enter();
-    events.resized();
+    terminal.take();
+    anew();
   };
 
   emitKeypressEvents(input);
   input.on('keypress', onKey);
-  output.on('resize', onResize);
+  output.on('resize', anew);
   process.on('SIGCONT', onContinue);
   // Also runs after an uncaught error: the shell must find its terminal as it was.
-  process.on('exit', leave);
-  enter();
+  process.on('exit', terminal.giveBack);
+  terminal.take();
 
   return {
-    size,
+    size: () => ({ columns: Math.max(20, output.columns || 80), rows: Math.max(5, output.rows || 24) }),
     draw(lines) {
-      if (!active) return;
+      if (!terminal.taken) return;
       const painted = lines.map((line) => paint(line, colours));
       output.write(difference(shown, painted));
       shown = painted;
     },
     suspend() {
-      leave();
+      terminal.giveBack();
       process.kill(process.pid, 'SIGTSTP');
     },
     close() {
-      leave();
+      terminal.giveBack();
       input.off('keypress', onKey);
-      output.off('resize', onResize);
+      output.off('resize', anew);
       process.off('SIGCONT', onContinue);
-      process.off('exit', leave);
+      process.off('exit', terminal.giveBack);
+    },
+  };
+}
+
+interface Takeover {
+  readonly taken: boolean;
+  take(): void;
+  giveBack(): void;
+}
+
+function createTakeover(input: ReadStream, output: WriteStream): Takeover {
+  let taken = false;
+  return {
+    get taken() {
+      return taken;
+    },
+    take() {
+      if (taken) return;
+      taken = true;
+      input.setRawMode(true);
+      input.resume();
+      output.write(ENTER);
+    },
+    giveBack() {
+      if (!taken) return;
+      taken = false;
+      output.write(LEAVE);
+      try {
+        input.setRawMode(false);
+      } catch {
+        // The terminal is gone: there is nothing to give back.
+      }
+      input.pause();
     },
   };
 }
