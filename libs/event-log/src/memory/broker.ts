@@ -6,7 +6,7 @@ import { Group } from './group.js';
 import type { PartitionStore } from './store.js';
 import { Topic, type TopicLimits } from './topic.js';
 
-const TOPIC_NAME = /^[A-Za-z0-9._-]{1,249}$/;
+const TOPIC_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/;
 const MAX_PARTITIONS = 1024;
 const DEAD_LETTER_RETENTION_MS = 7 * 24 * 3_600_000;
 
@@ -19,6 +19,8 @@ export interface Storage {
   readonly topics: readonly TopicSpec[];
   readonly positions: readonly StoredPosition[];
   openTopic(spec: TopicSpec): Promise<PartitionStore[]>;
+  /** Keeps changed settings of a topic that is open. */
+  saveTopic(spec: TopicSpec): Promise<void>;
   storePosition(position: StoredPosition): Promise<void>;
   close(): Promise<void>;
   /** Lets go of everything as the death of the process would. */
@@ -41,6 +43,8 @@ export class Broker {
   readonly #storage: Storage;
   readonly #options: BrokerOptions;
   readonly #topics = new Map<string, Topic>();
+  /** Topics of an earlier run that nobody asked for yet: their retention may have been configured anew. */
+  readonly #restored = new Set<string>();
   #housekeeper: NodeJS.Timeout | undefined;
   #ensuring: Promise<void> = Promise.resolve();
 
@@ -51,13 +55,25 @@ export class Broker {
 
   static async open(storage: Storage, options: BrokerOptions): Promise<Broker> {
     const broker = new Broker(storage, options);
-    for (const spec of storage.topics) await broker.#open(spec);
-    for (const { group, topic, partition, position } of storage.positions) {
-      const known = broker.#topics.get(topic);
-      if (known) broker.group(known, group).restore(partition, position);
+    try {
+      await broker.#restore();
+    } catch (error) {
+      await storage.abandon();
+      throw error;
     }
     broker.#housekeeper = setInterval(() => broker.#housekeep(), options.housekeepingMs);
     return broker;
+  }
+
+  async #restore(): Promise<void> {
+    for (const spec of this.#storage.topics) {
+      await this.#open(spec);
+      this.#restored.add(spec.name);
+    }
+    for (const { group, topic, partition, position } of this.#storage.positions) {
+      const known = this.#topics.get(topic);
+      if (known) this.group(known, group).restore(partition, position);
+    }
   }
 
   get memoryBytes(): number {
@@ -114,6 +130,10 @@ export class Broker {
   async #ensure(spec: TopicSpec): Promise<void> {
     const known = this.#topics.get(spec.name)?.spec;
     if (!known) return this.#open(spec);
+    if (this.#restored.delete(spec.name) && known.retentionMs !== spec.retentionMs) {
+      known.retentionMs = spec.retentionMs;
+      await this.#storage.saveTopic(known);
+    }
     for (const setting of ['partitions', 'cleanup', 'retentionMs'] as const) {
       if (known[setting] === spec[setting]) continue;
       throw new EventLogError(

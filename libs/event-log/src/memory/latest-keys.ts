@@ -22,4 +22,9 @@ export class LatestKeys {
     this.liveBytes -= known.bytes;
     this.#latest.delete(key);
   }
+
+  /** Forgets the keys whose latest record is below the offset. */
+  removeBelow(offset: number): void {
+    for (const [key, known] of this.#latest) if (known.offset < offset) this.remove(key, known.offset);
+  }
 }

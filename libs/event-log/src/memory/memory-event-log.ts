@@ -10,6 +10,7 @@ import type {
   SubscribeOptions,
   Subscription,
 } from '../event-log.js';
+import { openJournalStorage } from '../journal/journal-storage.js';
 import { partitionOf } from '../partitioner.js';
 import { recordBytes } from '../record-bytes.js';
 import { Broker } from './broker.js';
@@ -30,7 +31,9 @@ export async function createMemoryEventLog(options: MemoryEventLogOptions = {}):
 
 /** For tests that need a broker to outlive its clients, or several clients of one broker. */
 export async function openBroker(options: ResolvedOptions): Promise<Broker> {
-  return Broker.open(createMemoryStorage(), options);
+  const { journal, onWarning } = options;
+  const storage = journal ? await openJournalStorage({ ...journal, warn: onWarning }) : createMemoryStorage();
+  return Broker.open(storage, options);
 }
 
 /** A client of a broker: what one process of a cluster would hold. */

@@ -5,6 +5,7 @@ import { LatestKeys } from './latest-keys.js';
 import {
   toLogRecord,
   type Entry,
+  type Expired,
   type NewRecord,
   type OldestUnit,
   type PartitionStore,
@@ -22,6 +23,7 @@ export class MemoryPartition implements PartitionStore {
   readonly #partition: number;
   readonly #entries = new EntryQueue<KeptEntry>();
   readonly #keys: LatestKeys | undefined;
+  readonly pendingBytes = 0;
   end = 0;
 
   constructor(topic: string, partition: number, compacted: boolean) {
@@ -77,12 +79,12 @@ export class MemoryPartition implements PartitionStore {
     if (gone) this.#keys?.remove(gone.key, gone.offset);
   }
 
-  compact(tombstonesBefore: number): Promise<void> {
+  compact(expired: Expired): Promise<void> {
     const keys = this.#keys;
     if (!keys) return Promise.resolve();
     this.#entries.retain((entry) => {
       if (!keys.isLatest(entry.key, entry.offset)) return false;
-      if (entry.value !== null || entry.appendedAt >= tombstonesBefore) return true;
+      if (!expired(entry)) return true;
       keys.remove(entry.key, entry.offset);
       return false;
     });

@@ -21,6 +21,7 @@ export function createMemoryStorage(): Storage {
       partitions.push(...opened);
       return Promise.resolve(opened);
     },
+    saveTopic: () => Promise.resolve(),
     storePosition: () => Promise.resolve(),
     close: () => Promise.resolve(),
     abandon: () => Promise.resolve(),

@@ -37,6 +37,9 @@ export interface OldestUnit {
   bytes: number;
 }
 
+/** Whether the latest record of a key may go all the same. */
+export type Expired = (record: Pick<Entry, 'offset' | 'timestamp' | 'value'>) => boolean;
+
 /** One partition's records: in memory, or in a journal. */
 export interface PartitionStore {
   /** Offset of the oldest record kept, or `end` when there is none. */
@@ -58,8 +61,10 @@ export interface PartitionStore {
   oldest(): OldestUnit | undefined;
   /** Lets the oldest unit go; its bytes no longer count when this returns. */
   dropOldest(): void;
-  /** Keeps only the latest record of each key; tombstones go when they are older than the time. */
-  compact(tombstonesBefore: number): Promise<void>;
+  /** Bytes that wait to be written. */
+  readonly pendingBytes: number;
+  /** Keeps only the latest record of each key, and of those what has not expired. */
+  compact(expired: Expired): Promise<void>;
 }
 
 /** The record for consumers: with the same value object for all who ask while one of them holds it. */

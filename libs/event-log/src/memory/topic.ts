@@ -1,11 +1,13 @@
 import type { TopicSpec } from '@tidemark/contracts';
 import { EventLogError } from '../errors.js';
 import type { Group } from './group.js';
-import type { NewRecord, PartitionStore } from './store.js';
+import type { Expired, NewRecord, PartitionStore } from './store.js';
 
 export interface TopicLimits {
   maxTopicBytes: number;
   appendTimeoutMs: number;
+  /** Bytes of a topic that wait to be written, at most: a slow disk holds producers back, not memory up. */
+  maxPendingBytes: number;
   /** A group without members holds its records against the byte bound for this long. */
   groupHoldMs: number;
 }
@@ -20,6 +22,8 @@ interface Waiter {
 
 /** Superseded bytes below this are not worth a compaction while there is room. */
 const COMPACT_ABOVE = 256 * 1024;
+/** When there is no room: more than what segment headers alone come to. */
+const COMPACT_IN_NEED = 1024;
 /** A tombstone stays this long, so that consumers that are behind see it. */
 const TOMBSTONE_MS = 24 * 3_600_000;
 
@@ -59,9 +63,9 @@ export class Topic {
   async #write(batch: ReadonlyMap<number, NewRecord[]>): Promise<void> {
     const writes = [...batch].map(([partition, records]) => this.partitions[partition]!.append(records));
     const failed = (await Promise.allSettled(writes)).find((result) => result.status === 'rejected');
-    if (!failed) return this.#compactWhenWorth();
+    this.#compactWhenWorth();
     this.admit();
-    throw failed.reason;
+    if (failed) throw failed.reason;
   }
 
   /** Lets waiting producers in as far as there is room: called when a group committed, joined or left. */
@@ -75,13 +79,15 @@ export class Topic {
 
   #makeRoom(bytes: number): boolean {
     if (this.#closed) return false;
-    const { maxTopicBytes } = this.limits;
+    const { maxTopicBytes, maxPendingBytes } = this.limits;
+    const pending = this.partitions.reduce((sum, partition) => sum + partition.pendingBytes, 0);
+    if (pending > 0 && pending + bytes > maxPendingBytes) return false;
     const now = Date.now();
     while (this.bytes + bytes > maxTopicBytes) {
       // A call that is larger than the bound passes when it has the topic to itself.
       if (this.bytes === 0) return true;
       if (!this.#dropOldestUnit(now)) {
-        this.#compact(0);
+        this.#compact(COMPACT_IN_NEED);
         return this.bytes + bytes <= maxTopicBytes;
       }
     }
@@ -143,16 +149,30 @@ export class Topic {
 
   #compact(above: number): void {
     if (this.spec.cleanup === 'delete' || this.#compacting || this.#closed) return;
-    const wanted = this.partitions.filter(
-      ({ supersededBytes, bytes }) => supersededBytes > above && (above === 0 || supersededBytes * 2 > bytes),
-    );
-    if (wanted.length === 0) return;
-    this.#compacting = true;
-    const before = Date.now() - Math.min(TOMBSTONE_MS, this.spec.retentionMs);
-    void Promise.allSettled(wanted.map((partition) => partition.compact(before))).then(() => {
-      this.#compacting = false;
-      this.admit();
+    const half = above === COMPACT_IN_NEED ? 0 : 0.5;
+    const compactions: Promise<void>[] = [];
+    this.partitions.forEach((partition, index) => {
+      const { supersededBytes, bytes } = partition;
+      if (supersededBytes > above && supersededBytes > bytes * half) {
+        compactions.push(partition.compact(this.#expired(index)));
+      }
     });
+    if (compactions.length === 0) return;
+    this.#compacting = true;
+    void Promise.allSettled(compactions).then((results) => {
+      this.#compacting = false;
+      // After a failure (a full disk) the next housekeeping tries again.
+      if (results.every(({ status }) => status === 'fulfilled')) this.admit();
+    });
+  }
+
+  #expired(index: number): Expired {
+    const now = Date.now();
+    const tombstonesBefore = now - Math.min(TOMBSTONE_MS, this.spec.retentionMs);
+    const recordsBefore = this.spec.cleanup === 'compact' ? -Infinity : now - this.spec.retentionMs;
+    const floor = this.#floor(index, (group) => group.hasMembers);
+    return ({ offset, timestamp, value }) =>
+      offset < floor && timestamp < (value === null ? tombstonesBefore : recordsBefore);
   }
 
   #full(): EventLogError {
