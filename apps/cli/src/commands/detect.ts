@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { addCommonOptions, optionsOf, type CommandContext } from '../context.js';
-import { runDetect } from '../detect/run-detect.js';
 import { CliError, Exit } from '../exit-codes.js';
 import { oneOf } from '../options.js';
 
@@ -27,6 +26,8 @@ export function detectCommand(context: CommandContext): Command {
     if (file === undefined && process.stdin.isTTY) {
       throw new CliError(Exit.Usage, 'detect wants a CSV file', 'or - to read standard input');
     }
+    // Only here: the detector and its parser would slow the start of every other command.
+    const { runDetect } = await import('../detect/run-detect.js');
     const exit = await runDetect({
       input: file === undefined || file === '-' ? process.stdin : file,
       output: process.stdout,

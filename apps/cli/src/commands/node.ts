@@ -147,7 +147,7 @@ interface NodeOptions {
   limit?: number;
 }
 
-const PAGE = 100;
+const PAGE = 500;
 const TOP_PROCESSES = 10;
 
 export function nodeCommand(context: CommandContext): Command {
