@@ -3,12 +3,13 @@ import { createRequire } from 'node:module';
 /** A native connection handle; opaque. */
 type Handle = object & { readonly brand: unique symbol };
 
-/** The functions of chDB's native addon that the server uses; the package's own wrapper refuses binary insert formats. */
+/** The functions of chDB's native addon that the server uses; the package's own wrapper adds only conveniences. */
 interface Addon {
+  EngineVersion(): string;
   CreateConnection(directory: string, args?: readonly string[]): Handle;
   CloseConnection(handle: Handle): void;
   QueryAsyncConnection(handle: Handle, sql: string, format: string): Promise<NativeResult>;
-  InsertRawAsyncConnection(handle: Handle, prefix: string, data: Buffer, countLines: boolean): Promise<NativeInsert>;
+  DurableClassifyAsync(handle: Handle, sql: string, database: string | null): Promise<Classification>;
 }
 
 interface NativeResult {
@@ -18,56 +19,66 @@ interface NativeResult {
   bytesRead: number;
 }
 
-interface NativeInsert {
-  elapsed: number;
-  rowsWritten: number;
-  bytesWritten: number;
-}
-
 export interface QueryResult {
   bytes: Buffer;
+  /** Seconds. */
+  elapsed: number;
   rowsRead: number;
   bytesRead: number;
 }
 
-export interface InsertResult {
-  rowsWritten: number;
-  bytesWritten: number;
+export const StatementClass = { readOnly: 0, mutating: 1, mutatingGlobal: 2, control: 3, unknown: 4 } as const;
+
+/** What the engine's own parser says of a text. */
+export interface Classification {
+  statementCount: number;
+  /** One of StatementClass; the most far-reaching of all statements. */
+  queryClass: number;
 }
 
 /** One engine session: its own settings, current database and temporary tables. Runs one statement at a time. */
 export interface Connection {
-  /** Runs one statement and buffers its whole result; `format` holds where the statement names none. */
+  /** Runs the text and buffers its result; `format` holds where the statement names none. */
   query(sql: string, format?: string): Promise<QueryResult>;
-  /** Runs an INSERT whose rows are `data`, in the format that `prefix` ends with. */
-  insert(prefix: string, data: Buffer): Promise<InsertResult>;
+  /** Parses without running. */
+  classify(sql: string): Promise<Classification>;
   close(): void;
 }
 
 export interface Engine {
+  /** Of the packaged engine, as in "26.7.3". */
+  version: string;
   connect(): Connection;
 }
 
-/** Binds the process to one data directory: chDB allows a process no second one while any connection lives. */
-export function openEngine(directory: string, args: readonly string[]): Engine {
+function loadAddon(): Addon {
   const fromHere = createRequire(import.meta.url);
   const fromPackage = createRequire(fromHere.resolve('chdb'));
   const loader = fromPackage('./dist/loader.js') as { loadNative(): Addon };
-  const addon = loader.loadNative();
-  return { connect: () => createConnection(addon, addon.CreateConnection(directory, args)) };
+  return loader.loadNative();
+}
+
+/**
+ * Binds the process to one data directory: chDB allows no second one while any connection lives. Opening happens with
+ * the first connection; the engine shuts down with the last. `args` are those of `clickhouse local`.
+ */
+export function loadEngine(directory: string, args: readonly string[]): Engine {
+  const addon = loadAddon();
+  return {
+    version: addon.EngineVersion(),
+    connect: () => createConnection(addon, addon.CreateConnection(directory, args)),
+  };
 }
 
 function createConnection(addon: Addon, handle: Handle): Connection {
   let open = true;
   return {
     async query(sql, format = 'TabSeparated') {
-      const { bytes, rowsRead, bytesRead } = await addon.QueryAsyncConnection(handle, sql, format);
-      return { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), rowsRead, bytesRead };
+      const { bytes, elapsed, rowsRead, bytesRead } = await addon.QueryAsyncConnection(handle, sql, format);
+      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      return { bytes: buffer, elapsed, rowsRead, bytesRead };
     },
-    async insert(prefix, data) {
-      const { rowsWritten, bytesWritten } = await addon.InsertRawAsyncConnection(handle, prefix, data, false);
-      return { rowsWritten, bytesWritten };
-    },
+    classify: (sql) => addon.DurableClassifyAsync(handle, sql, null),
     close() {
       if (open) addon.CloseConnection(handle);
       open = false;

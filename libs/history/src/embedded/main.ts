@@ -1,44 +1,116 @@
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { openEngine } from './engine.js';
+/* The child process: holds the engine and serves it, until its parent says stop or is gone. */
+import { openDataDirectory, makePipes, type DataDirectory } from './data-directory.js';
+import { EmbeddedError } from './embedded-error.js';
+import { writeEngineConfig } from './engine-config.js';
+import { loadEngine, type Connection, type Engine } from './engine.js';
 import { createHttpServer } from './http-server.js';
-import type { EmbeddedUsers } from './options.js';
+import { createHttpSessions } from './http-sessions.js';
+import { createLanes } from './lanes.js';
+import type { ChildOptions, FromChild, ToChild } from './options.js';
+import type { ServerIdentity, ServerParts } from './server-parts.js';
 
-process.once('message', (start: { directory: string; port: number; host: string }) => {
-  mkdirSync(start.directory, { recursive: true, mode: 0o700 });
-  const users = readUsers(start.directory);
-  const engine = openEngine(join(start.directory, 'data'), []);
-  // Held for the life of the process: the engine shuts down with its last connection.
-  const keeper = engine.connect();
-  const server = createHttpServer(engine, users);
-  server.on('error', (error) => {
-    process.send?.({ kind: 'refused', code: 'PORT', message: error.message });
-    process.disconnect();
+const orphanDeadlineMs = 5_000;
+/** Of a reader's queries. */
+const readerSeconds = 60;
+
+process.once('message', (message: ToChild) => {
+  if (message.kind !== 'start') return;
+  start(message.options).catch((error: unknown) => {
+    const code = error instanceof EmbeddedError ? error.code : 'START_FAILED';
+    tell({ kind: 'refused', code, message: error instanceof Error ? error.message : String(error) });
+    process.exitCode = 1;
+    process.disconnect?.();
   });
-  server.listen(start.port, start.host, () => {
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('no address');
-    process.send?.({ kind: 'listening', port: address.port, users });
-  });
-  const end = () => {
-    server.close(() => {
-      keeper.close();
-      process.exit(0);
-    });
-    server.closeIdleConnections();
-  };
-  process.once('SIGTERM', end);
-  process.once('disconnect', end);
 });
 
-function readUsers(directory: string): EmbeddedUsers {
-  const file = join(directory, 'users.json');
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as EmbeddedUsers;
-  const users = {
-    admin: { username: 'default', password: randomBytes(18).toString('base64url') },
-    reader: { username: 'reader', password: randomBytes(18).toString('base64url') },
+function tell(message: FromChild): void {
+  if (process.connected) process.send?.(message, () => undefined);
+}
+
+async function start(options: ChildOptions): Promise<void> {
+  const probe = loadEngine(options.directory, []);
+  const directory = await openDataDirectory({
+    directory: options.directory,
+    engineVersion: probe.version,
+    lockWaitMs: options.lockWaitMs,
+    users: options.users,
+  });
+  // Names of pipes and of files with rows then need no path, and so no quoting, in the SQL that mentions them.
+  process.chdir(directory.run);
+  const engine = loadEngine(directory.tables, writeEngineConfig(directory.run, { memoryBytes: options.memoryBytes }));
+  // Held for the life of the process: the engine shuts down with its last connection.
+  const keeper = engine.connect();
+  const parts = await buildParts(options, directory, engine, keeper);
+  const server = createHttpServer(parts);
+  const port = await listen(server, options);
+  stopOnRequest(server, parts, keeper);
+  tell({ kind: 'listening', port, users: directory.users });
+}
+
+async function buildParts(options: ChildOptions, directory: DataDirectory, engine: Engine, keeper: Connection) {
+  const { running, waiting } = options.concurrency;
+  const parts: ServerParts = {
+    engine,
+    users: directory.users,
+    identity: await readIdentity(keeper),
+    run: directory.run,
+    pipes: makePipes(directory.run, running),
+    reading: createLanes(running, waiting),
+    writing: createLanes(1, waiting),
+    sessions: createHttpSessions(),
+    readerLimits: { memoryBytes: Math.floor(options.memoryBytes / 2), executionSeconds: readerSeconds },
+    queryIds: new Set(),
+    onBroken: () => process.exit(70),
   };
-  writeFileSync(file, JSON.stringify(users), { mode: 0o600 });
-  return users;
+  return parts;
+}
+
+async function readIdentity(connection: Connection): Promise<ServerIdentity> {
+  const { bytes } = await connection.query('SELECT version(), displayName(), timezone()', 'JSONCompactEachRow');
+  const [version, displayName, timezone] = JSON.parse(bytes.toString('utf8')) as [string, string, string];
+  return { version, displayName, timezone };
+}
+
+function listen(server: ReturnType<typeof createHttpServer>, options: ChildOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const where = `${options.host}:${options.port}`;
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new EmbeddedError(
+              'PORT_IN_USE',
+              `Port ${options.port} on ${options.host} is in use by another program: choose another port for the embedded ClickHouse.`,
+            )
+          : new EmbeddedError('START_FAILED', `The embedded ClickHouse cannot listen on ${where}: ${error.message}`),
+      );
+    });
+    server.listen(options.port, options.host, () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : options.port);
+    });
+  });
+}
+
+function stopOnRequest(server: ReturnType<typeof createHttpServer>, parts: ServerParts, keeper: Connection): void {
+  let stopping = false;
+  const stop = async (deadlineMs: number) => {
+    if (stopping) return;
+    stopping = true;
+    // Only the kernel can end a query that does not: nothing that was acknowledged is lost by it.
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), deadlineMs);
+    server.close();
+    server.closeIdleConnections();
+    await Promise.all([parts.reading.idle(), parts.writing.idle()]);
+    parts.sessions.closeAll();
+    server.closeAllConnections();
+    keeper.close();
+    process.exit(0);
+  };
+  process.on('message', (message: ToChild) => {
+    if (message.kind === 'stop') void stop(message.deadlineMs);
+  });
+  process.on('SIGTERM', () => void stop(orphanDeadlineMs));
+  // A terminal's Ctrl-C reaches the whole group: the parent decides when we stop.
+  process.on('SIGINT', () => undefined);
+  process.on('disconnect', () => void stop(orphanDeadlineMs));
 }

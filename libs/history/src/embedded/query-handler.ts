@@ -1,0 +1,202 @@
+import { rm } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { authenticate, type Role } from './access.js';
+import type { Connection } from './engine.js';
+import { EngineException, toException } from './exception.js';
+import { readQueryRequest, type QueryRequest } from './request.js';
+import { readStatement, type Statement } from './request-body.js';
+import { contentTypeOf, reportsProgress } from './result-formats.js';
+import { createResultWriter, knownEncodings, sendException } from './result-writer.js';
+import { runInsert, runText } from './run-statement.js';
+import type { ServerParts } from './server-parts.js';
+import { assignments, prelude } from './settings.js';
+import { readShape } from './statement.js';
+
+const encodings = knownEncodings();
+/** As in the server: up to here an error still replaces the result. */
+const holdBytes = 2 ** 20;
+/** The engine's "the server is shutting down due to a fatal error". */
+const aborted = 236;
+let fileCount = 0;
+
+/** Answers one request for a query; never throws. */
+export async function answerQuery(
+  parts: ServerParts,
+  message: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { version } = parts.identity;
+  const gone = new AbortController();
+  response.once('close', () => gone.abort(new EngineException(394, 'QUERY_WAS_CANCELLED', 'Query was cancelled')));
+  let headers: Record<string, string> = {};
+  try {
+    const request = readQueryRequest(message, encodings);
+    headers = commonHeaders(parts, request);
+    const role = authenticate(parts.users, request.credentials);
+    const allow = (kind: Statement['kind']) => {
+      if (kind === 'insert' && role === 'reader') {
+        throw new EngineException(164, 'READONLY', 'reader: Cannot execute query in readonly mode');
+      }
+    };
+    const place = { run: parts.run, fileName: `in-${(fileCount += 1)}` };
+    const statement = await readStatement(message, request, place, allow);
+    try {
+      await withQueryId(parts, request, () =>
+        runStatement({ parts, request, role, statement, response, headers, signal: gone.signal }),
+      );
+    } finally {
+      if (statement.kind === 'insert') await rm(join(parts.run, statement.file), { force: true });
+    }
+  } catch (error) {
+    const exception = toException(error);
+    if (exception.code === aborted) parts.onBroken();
+    sendException(response, exception, version, headers);
+  }
+}
+
+async function withQueryId(parts: ServerParts, { queryId }: QueryRequest, run: () => Promise<void>): Promise<void> {
+  if (parts.queryIds.has(queryId)) {
+    const sentence = `Query with id = ${queryId} is already running`;
+    throw new EngineException(216, 'QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING', sentence);
+  }
+  parts.queryIds.add(queryId);
+  try {
+    await run();
+  } finally {
+    parts.queryIds.delete(queryId);
+  }
+}
+
+interface Run {
+  parts: ServerParts;
+  request: QueryRequest;
+  role: Role;
+  statement: Statement;
+  response: ServerResponse;
+  headers: Record<string, string>;
+  signal: AbortSignal;
+}
+
+async function runStatement(run: Run): Promise<void> {
+  const { parts, request, role, statement, signal } = run;
+  const insertsRows =
+    statement.kind === 'insert' || (readShape(statement.sql).verb === 'INSERT' && !/\bSELECT\b/i.test(statement.sql));
+  const lane = await (insertsRows ? parts.writing : parts.reading).take(signal);
+  try {
+    const lent = await openConnection(run);
+    let usable = false;
+    try {
+      const context = {
+        engine: parts.engine,
+        connection: lent.connection,
+        request,
+        role,
+        pipe: parts.pipes[lane.index]!,
+        signal,
+        defaultFormat: request.defaultFormat ?? 'TabSeparated',
+        writer: (format: string | null) => openWriter(run, format),
+      };
+      if (statement.kind === 'insert') await runInsert(statement, context);
+      else await runText(statement.sql, context);
+      usable = true;
+    } finally {
+      await lent.giveBack(usable);
+    }
+  } finally {
+    lane.release();
+  }
+}
+
+interface Lent {
+  connection: Connection;
+  giveBack(usable: boolean): Promise<void>;
+}
+
+/** A fresh engine session for the request, or the one its session_id names. */
+async function openConnection({ parts, request, role }: Run): Promise<Lent> {
+  const { engine, sessions, readerLimits } = parts;
+  const start = async (asked: QueryRequest) => {
+    const connection = engine.connect();
+    try {
+      await connection.query(prelude(asked, role, readerLimits));
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  };
+  // A reader can neither make temporary tables nor SET: nothing would live in its session.
+  if (request.session === null || role === 'reader') {
+    const connection = await start(request);
+    return { connection, giveBack: async () => connection.close() };
+  }
+  const lasting = { ...request, settings: [], parameters: [] };
+  const { connection, giveBack } = await sessions.borrow(request.session, () => start(lasting));
+  try {
+    const restore = await setForOneQuery(connection, request.settings);
+    await connection.query(prelude({ ...request, settings: [] }, role, readerLimits));
+    return {
+      connection,
+      async giveBack(usable) {
+        if (restore === '') return giveBack(usable);
+        await connection.query(restore).then(
+          () => giveBack(usable),
+          () => giveBack(false),
+        );
+      },
+    };
+  } catch (error) {
+    giveBack(true);
+    throw error;
+  }
+}
+
+/** Sets what the URL asks for and tells how to undo it: what a session SETs itself has to stay. */
+async function setForOneQuery(connection: Connection, settings: QueryRequest['settings']): Promise<string> {
+  if (settings.length === 0) return '';
+  const wanted = assignments(settings);
+  const names = settings.map(([name]) => `'${name}'`).join(', ');
+  const { bytes } = await connection.query(
+    `SELECT name, value, changed FROM system.settings WHERE name IN (${names})`,
+    'JSONCompactEachRow',
+  );
+  const before = bytes
+    .toString('utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as [string, string, number]);
+  await connection.query(`SET ${wanted}`);
+  return before
+    .map(([name, value, changed]) => (changed === 1 ? `SET ${assignments([[name, value]])}` : `SET ${name} = DEFAULT`))
+    .join('; ');
+}
+
+function openWriter({ parts, request, response, headers }: Run, format: string | null) {
+  const result: Record<string, string> = {
+    ...headers,
+    'Content-Type': format === null ? 'text/plain; charset=UTF-8' : contentTypeOf(format),
+    ...(format === null ? {} : { 'X-ClickHouse-Format': format }),
+  };
+  return createResultWriter(response, {
+    headers: result,
+    encoding: request.encoding,
+    blocks: request.compress,
+    holdBytes: format !== null && reportsProgress(format) ? 0 : holdBytes,
+    spillFile: request.waitEnd ? join(parts.run, `held-${(fileCount += 1)}`) : null,
+    version: parts.identity.version,
+  });
+}
+
+function commonHeaders({ identity }: ServerParts, request: QueryRequest): Record<string, string> {
+  return {
+    'X-ClickHouse-Query-Id': headerText(request.queryId),
+    'X-ClickHouse-Server-Display-Name': identity.displayName,
+    'X-ClickHouse-Timezone': identity.timezone,
+  };
+}
+
+/** A header holds one line of Latin letters, whatever the client calls its query. */
+function headerText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 1024);
+}

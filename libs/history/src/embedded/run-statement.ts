@@ -1,0 +1,177 @@
+import { permit, type Role } from './access.js';
+import { StatementClass, type Connection, type Engine } from './engine.js';
+import { toException } from './exception.js';
+import { openOutputPipe } from './output-pipe.js';
+import type { QueryRequest } from './request.js';
+import type { Statement } from './request-body.js';
+import type { ResultWriter, Summary } from './result-writer.js';
+import { readShape, type StatementShape } from './statement.js';
+
+export interface RunContext {
+  engine: Engine;
+  connection: Connection;
+  request: QueryRequest;
+  role: Role;
+  /** Name of the pipe this lane may use. */
+  pipe: string;
+  /** Aborts when the client is gone. */
+  signal: AbortSignal;
+  /** Format when the statement names none. */
+  defaultFormat: string;
+  writer(format: string | null): ResultWriter;
+}
+
+const resultVerbs = new Set(['SELECT', 'WITH', 'FROM', '(']);
+const syntaxError = 62;
+
+/** Runs SQL without rows of its own and sends its result. */
+export async function runText(sql: string, context: RunContext): Promise<void> {
+  const { connection, request, role } = context;
+  const shape = readShape(sql);
+  const classification = await connection.classify(sql);
+  permit({ role, readOnly: request.readOnly, shape, classification, parameters: request.parameters });
+  const streams = classification.queryClass === StatementClass.readOnly && resultVerbs.has(shape.verb);
+  if (streams && (await streamResult(sql, shape, context))) return;
+  const hasResult = classification.queryClass === StatementClass.readOnly || shape.verb === 'KILL';
+  const writer = context.writer(hasResult ? (shape.format ?? context.defaultFormat) : null);
+  try {
+    const { bytes, ...figures } = await connection.query(sql, context.defaultFormat);
+    await writer.write(bytes);
+    await writer.end(summaryOf(figures, hasResult ? 'read' : 'written'));
+  } catch (error) {
+    await writer.fail(toException(error));
+  }
+}
+
+/**
+ * Lets the engine write the result into a pipe while it is sent on: no result need fit in memory. False when the
+ * engine does not take the statement with `INTO OUTFILE` put in; nothing was sent then.
+ */
+async function streamResult(sql: string, shape: StatementShape, context: RunContext): Promise<boolean> {
+  const { connection, pipe, signal } = context;
+  const target = ` INTO OUTFILE '${pipe}' TRUNCATE `;
+  const piped = `${sql.slice(0, shape.outputAt)}${target}${sql.slice(shape.outputAt)}`;
+  const writer = context.writer(shape.format ?? context.defaultFormat);
+  const output = openOutputPipe(pipe);
+  const killer = killOnAbort(context, target.trim());
+  const running = connection.query(piped, context.defaultFormat).finally(() => output.finish());
+  let sent = 0;
+  try {
+    const [{ bytes: _, ...figures }] = await Promise.all([
+      running,
+      pump(output.stream, async (chunk) => {
+        sent += chunk.length;
+        if (!signal.aborted) await writer.write(chunk);
+      }),
+    ]);
+    await writer.end(summaryOf(figures, 'read'));
+  } catch (error) {
+    output.stream.resume();
+    await running.catch(() => undefined);
+    const exception = toException(error);
+    if (exception.code === syntaxError && sent === 0) return false;
+    await writer.fail(exception);
+  } finally {
+    killer.stop();
+    output.stream.destroy();
+  }
+  return true;
+}
+
+/** Reads the pipe to its end whatever becomes of the client: the engine must not wait for a reader that is gone. */
+async function pump(stream: AsyncIterable<Buffer>, write: (chunk: Buffer) => Promise<void>): Promise<void> {
+  let failure: unknown = null;
+  for await (const chunk of stream) {
+    if (failure !== null) continue;
+    try {
+      await write(chunk);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  if (failure !== null) throw failure;
+}
+
+/** The engine takes no signal: the query is found by the pipe it writes to, and killed, again until it is gone. */
+function killOnAbort({ engine, signal }: RunContext, mark: string): { stop(): void } {
+  let stopped = false;
+  const kill = async () => {
+    while (!stopped) {
+      await killQueries(engine, mark).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
+  const onAbort = () => void kill();
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return {
+    stop() {
+      stopped = true;
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
+}
+
+/** Asks all queries whose text contains the mark to end. */
+async function killQueries(engine: Engine, mark: string): Promise<void> {
+  const connection = engine.connect();
+  try {
+    const text = mark.replace(/[\\']/g, '\\$&');
+    const { bytes } = await connection.query(
+      `SELECT query_id FROM system.processes WHERE position(query, '${text}') > 0 AND query_id != queryID()`,
+    );
+    for (const id of bytes.toString('utf8').split('\n').filter(Boolean)) {
+      await connection.query(`KILL QUERY WHERE query_id = '${id}' ASYNC`);
+    }
+  } finally {
+    connection.close();
+  }
+}
+
+/** Runs an INSERT whose rows lie in a file of the scratch directory. */
+export async function runInsert(insert: Extract<Statement, { kind: 'insert' }>, context: RunContext): Promise<void> {
+  const writer = context.writer(null);
+  try {
+    const sql = insertFromFile(insert);
+    const shape = readShape(sql);
+    const classification = await context.connection.classify(sql);
+    // Our own FROM INFILE is no use of files by the client.
+    const asked = { ...shape, usesFiles: false };
+    permit({ ...context, readOnly: context.request.readOnly, shape: asked, classification, parameters: [] });
+    const { bytes: _, ...figures } = await context.connection.query(sql);
+    await writer.end(summaryOf(figures, 'written'));
+  } catch (error) {
+    const exception = toException(error);
+    await writer.fail(Object.assign(exception, { message: exception.message.replaceAll(insert.file, 'request body') }));
+  }
+}
+
+function insertFromFile({ text, head, file }: Extract<Statement, { kind: 'insert' }>): string {
+  const cut = (start: number, end: number) => text.toString('utf8', start, end);
+  if (head.input !== null) {
+    const [start, end] = head.input;
+    // What input() takes from the request, file() takes from the file; both are given the structure.
+    const call = `file('${file}', '${head.format}', `;
+    const open = text.indexOf('(', end) + 1;
+    return `${cut(0, start)}${call}${cut(open, head.headEnd)}`;
+  }
+  const [settingsStart, settingsEnd] = head.settings;
+  return `${cut(0, head.sourceAt)} FROM INFILE '${file}' ${cut(settingsStart, settingsEnd)} FORMAT ${head.format}`;
+}
+
+function summaryOf(
+  figures: { elapsed: number; rowsRead: number; bytesRead: number },
+  way: 'read' | 'written',
+): Summary {
+  const [rows, bytes] = [figures.rowsRead, figures.bytesRead];
+  const isRead = way === 'read';
+  return {
+    read_rows: rows,
+    read_bytes: bytes,
+    written_rows: isRead ? 0 : rows,
+    written_bytes: isRead ? 0 : bytes,
+    result_rows: rows,
+    result_bytes: bytes,
+    elapsed_ns: Math.round(figures.elapsed * 1e9),
+  };
+}
