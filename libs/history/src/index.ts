@@ -1,1 +1,10 @@
-export {};
+export { type Connection } from './connection.js';
+export { HistoryError, type HistoryErrorCode } from './errors.js';
+export { createHistory, type History, type HistoryOptions } from './history.js';
+export { type MigrationReport } from './migrate.js';
+export { DEFAULT_RETENTION, type Retention } from './retention.js';
+export { type Block } from './write/block.js';
+export { findingBlocks } from './write/finding-blocks.js';
+export { nodeBlocks } from './write/node-blocks.js';
+export { sampleBlocks } from './write/sample-blocks.js';
+export { type WriteOptions, type WriteReport } from './write/write-blocks.js';

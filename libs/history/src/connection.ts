@@ -1,0 +1,107 @@
+import { Readable } from 'node:stream';
+import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import { toHistoryError } from './errors.js';
+
+export interface ConnectionOptions {
+  /** `http://host:port` of ClickHouse's HTTP interface. */
+  url: string;
+  username: string;
+  password: string;
+  database: string;
+  /** Longest wait for an answer, milliseconds. */
+  timeoutMs?: number;
+  /** Sockets kept open at most. */
+  maxConnections?: number;
+}
+
+export type QueryParameters = Readonly<Record<string, unknown>>;
+
+/** The one way to ClickHouse: every statement of this library goes through here. Throws HistoryError. */
+export interface Connection {
+  readonly database: string;
+  /** Runs a SELECT without FORMAT; one object per row. */
+  query<Row>(sql: string, parameters?: QueryParameters, signal?: AbortSignal): Promise<Row[]>;
+  /** Runs a statement without a result. */
+  command(sql: string, parameters?: QueryParameters): Promise<void>;
+  /** Runs `INSERT … FORMAT …` with the bytes of its rows. */
+  insert(sql: string, body: readonly Uint8Array[], signal?: AbortSignal): Promise<void>;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+
+/** A column, table or database name between backquotes. Throws RangeError when it is not a plain name. */
+export function identifier(name: string): string {
+  if (!IDENTIFIER.test(name)) {
+    throw new RangeError(`name ${JSON.stringify(name.slice(0, 80))} must be letters, digits and '_'`);
+  }
+  return `\`${name}\``;
+}
+
+/** `database` is not asked for by the connection itself, so that the statement that makes it can use one. */
+export function createConnection(options: ConnectionOptions): Connection {
+  identifier(options.database);
+  const client = createClient({
+    url: options.url,
+    username: options.username,
+    password: options.password,
+    database: options.database,
+    application: 'tidemark',
+    request_timeout: options.timeoutMs ?? 60_000,
+    max_open_connections: options.maxConnections ?? 10,
+    keep_alive: { enabled: true, idle_socket_ttl: 2_500 },
+    // Our own errors carry what the client would log.
+    log: { level: ClickHouseLogLevel.OFF },
+  });
+
+  return {
+    database: options.database,
+
+    async query<Row>(sql: string, parameters?: QueryParameters, signal?: AbortSignal): Promise<Row[]> {
+      try {
+        const result = await client.query({
+          query: sql,
+          format: 'JSONEachRow',
+          ...(parameters && { query_params: { ...parameters } }),
+          ...(signal && { abort_signal: signal }),
+        });
+        return await result.json<Row>();
+      } catch (error) {
+        throw toHistoryError(error, 'reading');
+      }
+    },
+
+    async command(sql, parameters) {
+      try {
+        await client.command({ query: sql, ...(parameters && { query_params: { ...parameters } }) });
+      } catch (error) {
+        throw toHistoryError(error, `running ${firstWords(sql)}`);
+      }
+    },
+
+    async insert(sql, body, signal) {
+      try {
+        const { stream } = await client.exec({
+          query: sql,
+          values: Readable.from(body, { objectMode: false }),
+          ...(signal && { abort_signal: signal }),
+        });
+        for await (const _ of stream);
+      } catch (error) {
+        throw toHistoryError(error, `running ${firstWords(sql)}`);
+      }
+    },
+
+    async ping() {
+      const result = await client.ping();
+      if (!result.success) throw toHistoryError(result.error, 'pinging');
+    },
+
+    close: () => client.close(),
+  };
+}
+
+function firstWords(sql: string): string {
+  return sql.trim().split(/\s+/).slice(0, 3).join(' ');
+}

@@ -1,0 +1,50 @@
+import { identifier, type Connection } from '../connection.js';
+import { HistoryError } from '../errors.js';
+import type { BlockTrace } from './block.js';
+import { traceCondition } from './write-blocks.js';
+
+interface ViewRow {
+  name: string;
+  as_select: string;
+  columns: string[];
+}
+
+const VIEW = /^(\w+)_view$/;
+
+/**
+ * Feeds the rows of one batch to the views of a table once more, as the views themselves would. One thread and in the
+ * order of time, because the last value of a key is the one that came last.
+ */
+export async function refillViews(connection: Connection, table: string, trace: BlockTrace): Promise<void> {
+  const { where, parameters } = traceCondition(trace);
+  const source = `${connection.database}.${table}`;
+  for (const view of await viewsOf(connection, source)) {
+    const target = VIEW.exec(view.name)?.[1];
+    const rows = `(SELECT * FROM ${identifier(table)} WHERE ${where} ORDER BY at) AS ${identifier(table)}`;
+    if (!target) throw new HistoryError('HISTORY_SCHEMA', `view ${view.name} must be named after its table`, false);
+    const select = view.as_select.replace(fromClause(source), ` FROM ${rows}`);
+    const columns = view.columns.map(identifier).join(', ');
+    await connection.command(
+      `INSERT INTO ${identifier(target)} (${columns}) ${select}
+       SETTINGS insert_deduplicate = 0, max_threads = 1, max_insert_threads = 1`,
+      parameters,
+    );
+  }
+}
+
+async function viewsOf(connection: Connection, source: string): Promise<ViewRow[]> {
+  const views = await connection.query<ViewRow>(
+    `SELECT tables.name AS name, any(as_select) AS as_select,
+       arrayMap(pair -> pair.2, arraySort(groupArray((position, columns.name)))) AS columns
+     FROM system.tables AS tables
+     INNER JOIN system.columns AS columns ON columns.database = tables.database AND columns.table = tables.name
+     WHERE tables.database = {database:String} AND tables.engine = 'MaterializedView'
+     GROUP BY tables.name ORDER BY tables.name`,
+    { database: connection.database },
+  );
+  return views.filter(({ as_select }) => fromClause(source).test(as_select));
+}
+
+function fromClause(source: string): RegExp {
+  return new RegExp(`\\sFROM\\s+${source.replace('.', '\\.')}(?=\\s|$)`);
+}

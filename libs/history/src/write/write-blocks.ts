@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto';
+import { identifier, type Connection } from '../connection.js';
+import type { Block, BlockTrace } from './block.js';
+import { refillViews } from './refill-views.js';
+
+export interface WriteOptions {
+  /** Names the batch in every deduplication token; the same for every try of the same batch. */
+  token: string;
+  /** True when an earlier try may have written some of the batch: then it is looked up, not only left to the tokens. */
+  again: boolean;
+  signal?: AbortSignal;
+  /** Called after each block that is in its table. */
+  onBlock?: (block: Block) => void | Promise<void>;
+}
+
+export interface WriteReport {
+  /** Rows now in the tables, by table. */
+  rows: Record<string, number>;
+  /** Blocks that an earlier try had brought. */
+  found: number;
+  /** What did not fit, one line each; empty when all is as it should be. */
+  oddities: string[];
+}
+
+/**
+ * Writes each block once, in order. A first try leaves it to the server's deduplication tokens that a repeated request
+ * changes nothing.
+ *
+ * Tokens are not enough after a crash of the server: it writes the part and the token one after the other, so that
+ * either may be there alone. A try that follows an uncertain one therefore counts the rows of the block, inserts only
+ * what is missing, and feeds the rollups again from the raw rows, which changes nothing where they have them: every
+ * rollup is a least, a greatest or a last value. Throws HistoryError; then call again with `again`.
+ */
+export async function writeBlocks(
+  connection: Connection,
+  blocks: readonly Block[],
+  options: WriteOptions,
+): Promise<WriteReport> {
+  const report: WriteReport = { rows: {}, found: 0, oddities: [] };
+  for (const block of blocks) {
+    options.signal?.throwIfAborted();
+    const token = `${options.token}/${block.table}/${block.day}`;
+    if (options.again) await settle(connection, block, token, report, options.signal);
+    else await insert(connection, block, token, options.signal);
+    report.rows[block.table] = (report.rows[block.table] ?? 0) + block.rows;
+    await options.onBlock?.(block);
+  }
+  return report;
+}
+
+async function settle(
+  connection: Connection,
+  block: Block,
+  token: string,
+  report: WriteReport,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { trace } = block;
+  // A second copy of such rows folds into the first; the token may be of an insert that was lost.
+  if (!trace) return insert(connection, block, `${token}/${randomUUID()}`, signal);
+  let found = await count(connection, block.table, trace);
+  if (found > 0) report.found++;
+  else {
+    // The same token first: the earlier request may still be at work in the server.
+    await insert(connection, block, token, signal);
+    found = await count(connection, block.table, trace);
+  }
+  if (found === 0) {
+    await insert(connection, block, `${token}/lost`, signal);
+    found = await count(connection, block.table, trace);
+  }
+  if (found !== block.rows) {
+    report.oddities.push(
+      `${block.table} has ${found} rows of batch ${trace.batch}, expected are ${block.rows}: rows older than the retention go at once, else the data directory was changed by others`,
+    );
+  }
+  await refillViews(connection, block.table, trace);
+}
+
+function insert(connection: Connection, block: Block, token: string, signal?: AbortSignal): Promise<void> {
+  const columns = block.columns.map(identifier).join(', ');
+  const settings = [
+    `insert_deduplication_token = '${token.replace(/[\\']/g, '\\$&')}'`,
+    'insert_deduplicate = 1',
+    'deduplicate_blocks_in_dependent_materialized_views = 1',
+    'async_insert = 0',
+  ].join(', ');
+  const sql = `INSERT INTO ${identifier(block.table)} (${columns}) SETTINGS ${settings} FORMAT Native`;
+  return connection.insert(sql, block.body, signal);
+}
+
+async function count(connection: Connection, table: string, trace: BlockTrace): Promise<number> {
+  const { where, parameters } = traceCondition(trace);
+  const [row] = await connection.query<{ rows: number | string }>(
+    `SELECT count() AS rows FROM ${identifier(table)} WHERE ${where}`,
+    parameters,
+  );
+  return Number(row?.rows ?? 0);
+}
+
+/** SQL that is true for the rows of the batch and no others. */
+export function traceCondition(trace: BlockTrace): { where: string; parameters: Record<string, unknown> } {
+  const terms = [
+    'batch = {batch:UInt64}',
+    'at >= fromUnixTimestamp64Milli({from:Int64})',
+    'at <= fromUnixTimestamp64Milli({to:Int64})',
+  ];
+  const parameters: Record<string, unknown> = { batch: trace.batch, from: trace.from, to: trace.to };
+  if (trace.nodes) {
+    terms.push('node >= {first_node:String}', 'node <= {last_node:String}');
+    parameters['first_node'] = trace.nodes[0];
+    parameters['last_node'] = trace.nodes.at(-1);
+  }
+  return { where: terms.join(' AND '), parameters };
+}
