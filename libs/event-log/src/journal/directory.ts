@@ -28,10 +28,10 @@ export async function prepareDirectory(directory: string): Promise<void> {
     if (others.length > 0) {
       throw refused(`${directory} holds ${others[0]} and is not a journal: choose an empty directory`);
     }
-    await replaceFile(path, `${JSON.stringify({ format: FORMAT, version: JOURNAL_VERSION })}\n`);
+    await replaceFile(path, `${JSON.stringify({ format: FORMAT, version: JOURNAL_VERSION })}\n`, true);
     return;
   }
-  const found = parse(text);
+  const found: { format?: unknown; version?: unknown } = parse(text);
   if (found.format !== FORMAT) throw refused(`${path} does not describe a journal: choose another directory`);
   if (found.version !== JOURNAL_VERSION) {
     throw refused(
@@ -40,9 +40,10 @@ export async function prepareDirectory(directory: string): Promise<void> {
   }
 }
 
-function parse(text: string): { format?: unknown; version?: unknown } {
+function parse(text: string): object {
   try {
-    return (JSON.parse(text) ?? {}) as object;
+    const json: unknown = JSON.parse(text);
+    return typeof json === 'object' && json !== null ? json : {};
   } catch {
     return {};
   }
@@ -79,9 +80,13 @@ export async function readTopics(directory: string): Promise<TopicSpec[]> {
   await mkdir(topics, { recursive: true, mode: 0o700 });
   const specs: TopicSpec[] = [];
   for (const name of (await readdir(topics)).sort()) {
-    const text = await readFile(join(topics, name, 'topic.json'), 'utf8').catch(() => undefined);
+    const path = join(topics, name, 'topic.json');
+    const text = await readFile(path, 'utf8').catch(() => undefined);
     // Without it the topic was never wholly made, and has no record.
-    if (text !== undefined) specs.push({ ...(JSON.parse(text) as TopicSpec), name });
+    if (text === undefined) continue;
+    const spec = parse(text) as Partial<TopicSpec>;
+    if (!spec.partitions) throw refused(`${path} is damaged: write {"partitions":…,"cleanup":…,"retentionMs":…} anew`);
+    specs.push({ ...(spec as TopicSpec), name });
   }
   return specs;
 }
@@ -89,6 +94,6 @@ export async function readTopics(directory: string): Promise<TopicSpec[]> {
 export async function writeTopic(directory: string, spec: TopicSpec): Promise<string> {
   const path = join(directory, 'topics', spec.name);
   await mkdir(path, { recursive: true, mode: 0o700 });
-  await replaceFile(join(path, 'topic.json'), `${JSON.stringify(spec)}\n`);
+  await replaceFile(join(path, 'topic.json'), `${JSON.stringify(spec)}\n`, true);
   return path;
 }

@@ -1,4 +1,4 @@
-import { open, rename, unlink, writeFile, type FileHandle } from 'node:fs/promises';
+import { open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { EventLogError } from '../errors.js';
 
 /** The file calls that a full or failing disk refuses; tests put their own in. */
@@ -37,10 +37,16 @@ export async function readFully(file: FileHandle, buffer: Buffer, position: numb
   return buffer.subarray(0, done);
 }
 
-/** The file has its old content or the new one, never a part of it. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+/** The file has its old content or the new one, never a part of it; on the disk itself when that is asked for. */
+export async function replaceFile(path: string, text: string, durable = false): Promise<void> {
   const temporary = `${path}.tmp`;
-  await writeFile(temporary, text, { mode: PRIVATE });
+  const file = await open(temporary, 'w', PRIVATE);
+  try {
+    await file.writeFile(text);
+    if (durable) await file.datasync();
+  } finally {
+    await file.close();
+  }
   await rename(temporary, path);
 }
 

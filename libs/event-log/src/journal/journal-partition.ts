@@ -12,7 +12,7 @@ import {
 import type { LogRecord } from '../event-log.js';
 import { Pulse } from '../timing.js';
 import { mergeSegments } from './compaction.js';
-import { isMissing, journalError, type Disk } from './disk.js';
+import { isMissing, journalError, syncDirectory, type Disk } from './disk.js';
 import { encodeFrames } from './frame.js';
 import { openSegments } from './open-segments.js';
 import type { RecordCache } from './record-cache.js';
@@ -44,6 +44,8 @@ interface Batch {
 
 /** Written at once, at most: what is appended meanwhile goes into the next write. */
 const WRITE_BYTES = 1024 * 1024;
+/** How often a read looks for the segment that took the place of one that went. */
+const LOOK_AGAIN = 5;
 
 /** A partition whose records are in segment files; the youngest are in memory too. */
 export class JournalPartition implements PartitionStore {
@@ -193,7 +195,9 @@ export class JournalPartition implements PartitionStore {
   }
 
   async #startSegment(): Promise<Segment> {
-    const next = await Segment.create(this.#options.disk, this.#options.directory, this.end);
+    const { disk, directory, fsync } = this.#options;
+    const next = await Segment.create(disk, directory, this.end);
+    if (fsync) await syncDirectory(directory);
     const sealed = this.#active;
     this.#active = next;
     this.#segments.push(next);
@@ -203,16 +207,29 @@ export class JournalPartition implements PartitionStore {
   }
 
   async read(from: number, limits: ReadLimits): Promise<LogRecord[]> {
-    for (;;) {
+    for (let missing = 0; ;) {
       const first = this.#tail.first;
       if (first && from >= first.offset) return this.#toRecords(this.#tail.slice(from, limits));
       if (from >= this.end) return [];
       try {
         return this.#toRecords(await this.#readBack(from, limits));
       } catch (error) {
-        // The segment was dropped or merged while it was read: what is there now has the answer.
-        if (!isMissing(error)) throw journalError(`reading ${this.#options.directory}`, error);
+        if (!isMissing(error) || ++missing > LOOK_AGAIN)
+          throw journalError(`reading ${this.#options.directory}`, error);
+        // A segment was dropped or merged while it was read: what is there now has the answer.
+        await this.#forgetLostFiles();
       }
+    }
+  }
+
+  /** Segments whose files somebody else removed would be looked for again and again. */
+  async #forgetLostFiles(): Promise<void> {
+    for (const segment of [...this.#segments]) {
+      if (segment === this.#active || (await segment.exists())) continue;
+      if (!this.#segments.includes(segment)) continue;
+      this.#segments = this.#segments.filter((other) => other !== segment);
+      this.#diskBytes -= segment.size;
+      this.#options.warn(`journal: ${segment.path} is gone: its records are lost`);
     }
   }
 
@@ -288,8 +305,20 @@ export class JournalPartition implements PartitionStore {
 
   async #remove(segment: Segment): Promise<void> {
     // The name of the last segment keeps the next offset: it goes when another one is there.
-    if (this.#segments.length === 0) await this.#startSegment();
+    if (this.#segments.length === 0) await this.#replaceLast(segment);
     await segment.remove();
+  }
+
+  async #replaceLast(segment: Segment): Promise<void> {
+    try {
+      await this.#startSegment();
+    } catch (error) {
+      segment.retired = false;
+      this.#segments.unshift(segment);
+      this.#active = segment;
+      this.#diskBytes += segment.size;
+      throw error;
+    }
   }
 
   /** Merges everything but the segment that is written to, without records that are superseded or expired. */

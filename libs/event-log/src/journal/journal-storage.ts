@@ -95,9 +95,15 @@ async function createStorage(
     },
     storePosition: (stored) => positions.store(stored),
     async close() {
-      await Promise.all([...partitions.map((partition) => partition.close()), positions.close()]);
-      await noteClosed(directory);
-      await lock.release();
+      try {
+        await Promise.all([...partitions.map((partition) => partition.close()), positions.close()]);
+        await noteClosed(directory);
+      } catch (error) {
+        // What was acknowledged is written all the same; the next open takes it for a crash.
+        shared.warn(journalError(`closing ${directory}`, error).message);
+      } finally {
+        await lock.release();
+      }
     },
     async abandon() {
       await Promise.all([...partitions.map((partition) => partition.abandon()), positions.abandon()]);

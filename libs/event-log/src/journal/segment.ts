@@ -124,7 +124,15 @@ export class Segment {
   /** Makes a segment of an earlier run one that can be appended to; drops what is behind the last whole record. */
   async resume(): Promise<void> {
     this.#file = await open(this.path, 'r+');
-    await this.#file.truncate(this.size);
+    // Only then: it would make the segment look younger.
+    if ((await this.#file.stat()).size > this.size) await this.#file.truncate(this.size);
+  }
+
+  async exists(): Promise<boolean> {
+    return stat(this.path).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Adds frames at the end. When it throws, the segment is as it was. */

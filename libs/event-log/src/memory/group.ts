@@ -29,7 +29,7 @@ export class Group {
   readonly #store: StorePosition;
   readonly #onMoved: () => void;
   readonly #changed = new Pulse();
-  #emptySince = Date.now();
+  #emptySince = performance.now();
 
   constructor(
     readonly topic: string,
@@ -59,8 +59,8 @@ export class Group {
   }
 
   /** Whether records that it has not committed must stay although room is short. */
-  holdsBytes(now: number, groupHoldMs: number): boolean {
-    return this.hasMembers || now - this.#emptySince < groupHoldMs;
+  holdsBytes(groupHoldMs: number): boolean {
+    return this.hasMembers || performance.now() - this.#emptySince < groupHoldMs;
   }
 
   committed(partition: number): CommittedPosition | undefined {
@@ -83,6 +83,8 @@ export class Group {
   restore(partition: number, position: CommittedPosition): void {
     const slot = this.#slots[partition];
     if (slot) slot.committed = position;
+    // Until it is back, it may need all of the partitions that it has no position in.
+    for (const other of this.#slots) other.began ??= 0;
   }
 
   /** Only the owner may commit: one that lost the partition gets EVENT_LOG_REVOKED. */
@@ -124,7 +126,7 @@ export class Group {
   #remove(member: Member): void {
     const index = this.#members.indexOf(member);
     if (index >= 0) this.#members.splice(index, 1);
-    if (this.#members.length === 0) this.#emptySince = Date.now();
+    if (this.#members.length === 0) this.#emptySince = performance.now();
   }
 
   #rebalance(): void {

@@ -11,6 +11,7 @@ import type {
   Subscription,
 } from '../event-log.js';
 import { openJournalStorage } from '../journal/journal-storage.js';
+import { settledBy } from '../timing.js';
 import { partitionOf } from '../partitioner.js';
 import { recordBytes } from '../record-bytes.js';
 import { Broker } from './broker.js';
@@ -21,6 +22,8 @@ import type { NewRecord } from './store.js';
 import type { Topic } from './topic.js';
 
 const CLOSE_MS = 10_000;
+/** Files are given this long to be closed, also behind the deadline. */
+const FILES_MS = 1_000;
 
 /** An event log inside this process: the same promises as a cluster, for one process. */
 export async function createMemoryEventLog(options: MemoryEventLogOptions = {}): Promise<EventLog> {
@@ -158,9 +161,11 @@ export class MemoryEventLog implements EventLog {
 
   async #close(deadlineMs: number): Promise<void> {
     this.#draining = true;
+    const deadline = performance.now() + deadlineMs;
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.drain(deadlineMs)));
     this.#closed = true;
-    await this.#onClosed();
+    // A disk that does not answer must not keep the process.
+    await settledBy(this.#onClosed(), Math.max(deadline, performance.now() + FILES_MS));
   }
 
   /** Dies as a killed process does: nothing is closed, committed or told. */

@@ -82,11 +82,10 @@ export class Topic {
     const { maxTopicBytes, maxPendingBytes } = this.limits;
     const pending = this.partitions.reduce((sum, partition) => sum + partition.pendingBytes, 0);
     if (pending > 0 && pending + bytes > maxPendingBytes) return false;
-    const now = Date.now();
     while (this.bytes + bytes > maxTopicBytes) {
       // A call that is larger than the bound passes when it has the topic to itself.
       if (this.bytes === 0) return true;
-      if (!this.#dropOldestUnit(now)) {
+      if (!this.#dropOldestUnit()) {
         this.#compact(COMPACT_IN_NEED);
         return this.bytes + bytes <= maxTopicBytes;
       }
@@ -94,12 +93,12 @@ export class Topic {
     return true;
   }
 
-  #dropOldestUnit(now: number): boolean {
+  #dropOldestUnit(): boolean {
     if (this.spec.cleanup === 'compact') return false;
     let oldest: { index: number; appendedAt: number } | undefined;
     this.partitions.forEach((partition, index) => {
       const unit = partition.oldest();
-      if (!unit || unit.end > this.#floor(index, (group) => group.holdsBytes(now, this.limits.groupHoldMs))) return;
+      if (!unit || unit.end > this.#floor(index, (group) => group.holdsBytes(this.limits.groupHoldMs))) return;
       if (!oldest || unit.appendedAt < oldest.appendedAt) oldest = { index, appendedAt: unit.appendedAt };
     });
     if (oldest) this.#drop(oldest.index);
