@@ -7,8 +7,8 @@ export interface KernelUnits {
   pageSize: number;
   /** Clock ticks a second of `/proc/[pid]/stat`, `/proc/stat` and `cpuacct` (CLK_TCK, USER_HZ). */
   clockTicks: number;
-  /** Where it was learnt: the auxiliary vector, or (foreign root, no /proc) assumed. */
-  source: 'auxv' | 'assumed';
+  /** Where it was learnt: the auxiliary vector; the page size from smaps and the ticks assumed; or both assumed. */
+  source: 'auxv' | 'smaps' | 'assumed';
 }
 
 /** Keys of the auxiliary vector, from the kernel's `include/uapi/linux/auxvec.h`. */
@@ -44,18 +44,35 @@ export function parseAuxv(bytes: Uint8Array, words: WordFormat = NATIVE): Kernel
   return sane ? { pageSize, clockTicks, source: 'auxv' } : undefined;
 }
 
+/** User space has seen 100 a second on every architecture that Node runs on, whatever the kernel's own HZ. */
+const USER_HZ = 100;
+
 /**
  * The units of this kernel: of `root`'s own auxiliary vector, else of this process's (it is the same kernel, unless
- * `root` is a captured tree), else 4,096 and 100, which hold on every x86-64 Linux.
+ * `root` is a captured tree). A program with file capabilities may not open its own `auxv`, but it may open its
+ * `smaps`, which tells the page size. Else 4,096 and 100, which hold on every x86-64 Linux.
  */
 export function readKernelUnits(root = '/proc'): KernelUnits {
   for (const path of new Set([`${root}/self/auxv`, '/proc/self/auxv'])) {
-    try {
-      const units = parseAuxv(readFileSync(path));
-      if (units) return units;
-    } catch {
-      // Not there or not ours to read: the next one knows it too.
-    }
+    const bytes = readIfAllowed(path);
+    const units = bytes && parseAuxv(bytes);
+    if (units) return units;
   }
-  return { pageSize: 4096, clockTicks: 100, source: 'assumed' };
+  const pageSize = smallestKernelPage(readIfAllowed('/proc/self/smaps')?.toString('latin1') ?? '');
+  return pageSize === undefined
+    ? { pageSize: 4096, clockTicks: USER_HZ, source: 'assumed' }
+    : { pageSize, clockTicks: USER_HZ, source: 'smaps' };
+}
+
+function smallestKernelPage(smaps: string): number | undefined {
+  const sizes = [...smaps.matchAll(/^KernelPageSize: +(\d{1,8}) kB$/gm)].map(([, kib]) => Number(kib) * 1024);
+  return sizes.length > 0 ? Math.min(...sizes) : undefined;
+}
+
+function readIfAllowed(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
 }

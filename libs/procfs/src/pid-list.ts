@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { ProcfsError } from './errors.js';
 
 /**
- * The pids of `root` in the order of the kernel (ascending), into `pids`, whose old content goes; gives their number.
+ * The pids of `root` in no order to rely on, into `pids`, whose old content goes; gives their number.
  *
  * This is the one directory listing of a round: about 0.5 µs of CPU time a process. It can be left out of a round in
  * which no process was made, which `processes` of `/proc/stat` (forks since boot, threads included) tells.
