@@ -6,7 +6,6 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parsePidStatus } from './pid-status.js';
 import { readHost } from './host.js';
-import { readProcessFacts } from './process-facts.js';
 import { createProcfs, type Procfs } from './procfs.js';
 import { createSystemReader } from './system-reader.js';
 
@@ -72,7 +71,8 @@ describe('tools/capture-proc.mjs', () => {
       const text = readFileSync(path, 'latin1');
       for (const secret of secrets) expect(text.includes(secret), `${path} holds ${secret}`).toBe(false);
     }
-    expect(readProcessFacts(procfs, process.pid)?.name).toBe(`program-${process.pid}`);
+    const status = readFileSync(join(root, `proc/${process.pid}/status`));
+    expect(parsePidStatus(status).name).toBe(`program-${process.pid}`);
   });
 
   it('is small, and its specimens are gone', async () => {

@@ -6,7 +6,7 @@ import { createCgroupReader, type CgroupReader } from './cgroup-reader.js';
 import { fixtureRoot, fixtureSys } from './fixtures.oracle.js';
 import { readHost } from './host.js';
 import { createReadBuffer, createReadTally } from './kept-file.js';
-import { readProcessFacts } from './process-facts.js';
+import { memoryCgroup, parsePidCgroup } from './pid-cgroup.js';
 import { createProcfs } from './procfs.js';
 
 const readers: CgroupReader[] = [];
@@ -127,7 +127,9 @@ describe('the reader of v1 groups', () => {
     const hierarchy = readHost(procfs).cgroups!;
     const pids: number[] = [];
     procfs.listPids(pids);
-    const path = pids.map((pid) => readProcessFacts(procfs, pid)?.cgroup).find((found) => found && found !== '/')!;
+    const path = pids
+      .map((pid) => memoryCgroup(parsePidCgroup(Buffer.from(procfs.readText(`${pid}/cgroup`)!)))?.path)
+      .find((found) => found && found !== '/')!;
     const reader = createCgroupReader({ hierarchy, buffer: procfs.buffer, tally: procfs.tally });
     readers.push(reader);
     const text = (name: string): string => readFileSync(`${hierarchy.mountPoint}${path}/${name}`, 'utf8');

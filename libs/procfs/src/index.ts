@@ -25,7 +25,6 @@ export * from './pid-stat.js';
 export * from './pid-statm.js';
 export * from './pid-status.js';
 export * from './pressure.js';
-export * from './process-facts.js';
 export * from './process-row.js';
 export * from './procfs.js';
 export * from './stat.js';

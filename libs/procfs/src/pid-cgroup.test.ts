@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fixture } from './fixtures.oracle.js';
-import { memoryCgroup, parsePidCgroup, unitCgroup } from './pid-cgroup.js';
+import { memoryCgroup, parsePidCgroup } from './pid-cgroup.js';
 
 const parse = (text: string) => parsePidCgroup(Buffer.from(text));
 
@@ -45,15 +45,5 @@ describe('memoryCgroup', () => {
       path: '/system.slice/web.service',
     });
     expect(memoryCgroup(parse('1:cpu:/\n'))).toBeNull();
-  });
-});
-
-describe('unitCgroup', () => {
-  it('follows systemd, whichever hierarchy it keeps', () => {
-    expect(unitCgroup(parse('4:memory:/x\n1:name=systemd:/system.slice/a.service\n0::/\n'))).toBe(
-      '/system.slice/a.service',
-    );
-    expect(unitCgroup(parse('0::/user.slice/u.scope\n'))).toBe('/user.slice/u.scope');
-    expect(unitCgroup(parse('4:memory:/x\n'))).toBeNull();
   });
 });

@@ -60,11 +60,3 @@ export function memoryCgroup(entries: readonly CgroupEntry[]): MemoryCgroup | nu
   const unified = entries.find((entry) => entry.hierarchy === 0 && entry.controllers.length === 0);
   return unified ? { version: 2, path: unified.path } : null;
 }
-
-/** Path in the hierarchy that systemd keeps: v1 `name=systemd`, else the unified one; null when there is neither. */
-export function unitCgroup(entries: readonly CgroupEntry[]): string | null {
-  const named = entries.find((entry) => entry.controllers.includes('name=systemd'));
-  const unified = entries.find((entry) => entry.hierarchy === 0 && entry.controllers.length === 0);
-  // On hybrid hosts both are kept alike, on containers of v1 hosts the unified one may be bare.
-  return named?.path ?? unified?.path ?? null;
-}

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fixture, fixtureRoot, KERNELS, UNITS } from './fixtures.oracle.js';
-import { createStatIdentity, fillFromStat, isKernelThread, parsePidStat, statName } from './pid-stat.js';
+import { createStatIdentity, fillFromStat, isKernelThread, parsePidStat, startedAt, statName } from './pid-stat.js';
 import { createRows, ROW, ROW_LENGTH } from './process-row.js';
 import { splitPidStat, statField } from './split.oracle.js';
 
@@ -114,6 +114,12 @@ describe('parsePidStat', () => {
     expect(() => parsePidStat(Buffer.from('nonsense'), 8, UNITS)).toThrow(
       expect.objectContaining({ code: 'PROCFS_FORMAT', message: expect.stringContaining('"nonsense"') }),
     );
+  });
+});
+
+describe('startedAt', () => {
+  it('adds ticks to the time of boot', () => {
+    expect(startedAt(12_345, 1_000_000, 100)).toBe(1_000_000 + 123_450);
   });
 });
 

@@ -214,3 +214,8 @@ export function parsePidStat(bytes: Uint8Array, length: number, units: KernelUni
   }
   return stat;
 }
+
+/** When a process started, epoch milliseconds: `start` is field 22 of its stat, `bootedAt` epoch milliseconds. */
+export function startedAt(start: number, bootedAt: number, clockTicks: number): number {
+  return Math.round(bootedAt + (start * 1000) / clockTicks);
+}

@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fixture, UNITS } from './fixtures.oracle.js';
 import { fillFromStatm, parsePidStatm } from './pid-statm.js';
+import { fillFromStatus } from './pid-status.js';
+import { createProcfs } from './procfs.js';
 import { createRows, ROW } from './process-row.js';
 
 describe('statm', () => {
@@ -26,9 +29,36 @@ describe('statm', () => {
         expect(fillFromStatm(bytes, bytes.length, units, row, 0)).toBe(true);
         for (const name of ['vms', 'rss', 'shared', 'text', 'data'] as const)
           expect(row[ROW[name]]).toBe(expected[name]);
+        expect(row[ROW.rssAnon]).toBe(x.rss < x.shared ? Number.NaN : expected['rss']! - expected['shared']!);
         expect([row[ROW.lib], row[ROW.dirty]]).toEqual([Number.NaN, Number.NaN]);
       }),
     );
+  });
+
+  it('knows the anonymous pages of a process at rest as its status does', async () => {
+    const child = spawn('sleep', ['600'], { stdio: 'ignore' });
+    try {
+      const procfs = createProcfs();
+      const [statm, status] = [procfs.processFile(child.pid!, 'statm'), procfs.processFile(child.pid!, 'status')];
+      await expect
+        .poll(
+          () => {
+            const [old, young] = [createRows(), createRows()];
+            statm.read();
+            fillFromStatm(procfs.buffer.bytes, statm.length, procfs.units, old, 0);
+            status.read();
+            fillFromStatus(procfs.buffer.bytes, status.length, young, 0);
+            const names = ['rssAnon', 'shared', 'rss'] as const;
+            return young[ROW.rssAnon]! > 0 && names.every((name) => old[ROW[name]] === young[ROW[name]]);
+          },
+          { timeout: 20_000 },
+        )
+        .toBe(true);
+      statm.close();
+      status.close();
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   it('tells the library and dirty pages that 2.4 still counted', () => {

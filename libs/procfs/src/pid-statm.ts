@@ -40,8 +40,9 @@ export function parsePidStatm(bytes: Uint8Array, length: number, units: KernelUn
 }
 
 /**
- * `/proc/[pid]/statm` into `vms`, `rss`, `shared`, `text` and `data` of a row: for kernels before 4.5, whose status
- * does not tell file pages from anonymous ones. False, and nothing written, when it is not a statm block.
+ * `/proc/[pid]/statm` into `vms`, `rss`, `shared`, `text`, `data` and `rssAnon` of a row: for kernels before 4.5, whose
+ * status does not tell file pages from anonymous ones. There (and since 2.6) resident pages are anonymous ones and the
+ * `shared` ones, so the difference is what `RssAnon` would say. False, and nothing written, when it is no statm block.
  */
 export function fillFromStatm(
   bytes: Uint8Array,
@@ -63,5 +64,6 @@ export function fillFromStatm(
   row[offset + ROW.shared] = wireCount(shared * units.pageSize);
   row[offset + ROW.text] = wireCount(text * units.pageSize);
   row[offset + ROW.data] = wireCount(data * units.pageSize);
+  row[offset + ROW.rssAnon] = wireCount((rss - shared) * units.pageSize);
   return true;
 }

@@ -17,7 +17,7 @@ import { PROCESS_NUMBERS, type ProcessNumber } from '@tidemark/contracts';
  * | text | `VmExe`, which is `statm` 4 |
  * | data | `VmData` + `VmStk`, which is `statm` 6 |
  * | lib | `VmLib` (`statm` 5 has been 0 since 2.6) |
- * | rssAnon, rssFile, rssShmem | the fields of `status` of those names (since 4.5) |
+ * | rssAnon, rssFile, rssShmem | the fields of `status` of those names (since 4.5); before, rssAnon is `statm` 2 − 3 |
  * | swap | `VmSwap` (since 2.6.34) |
  * | dirty | `Private_Dirty` + `Shared_Dirty` of `smaps_rollup` or `smaps` (`statm` 7 has been 0 since 2.6) |
  * | pss | `Pss` of the same |
