@@ -103,17 +103,16 @@ function broken(what: string): EngineException {
   return new EngineException(271, 'CANNOT_DECOMPRESS', `Cannot decompress: ${what}`);
 }
 
-/** Frames a stream as blocks of method "none": all clients read them, and packing gains nothing on the loopback. */
+/** One block of method "none": all clients read it, and packing gains nothing on the loopback. */
+export function encodeBlock(data: Buffer): Buffer {
+  const header = Buffer.alloc(headerBytes);
+  header[0] = method.none;
+  header.writeUInt32LE(headerBytes + data.length, 1);
+  header.writeUInt32LE(data.length, 5);
+  const content = Buffer.concat([header, data]);
+  return Buffer.concat([cityHash128(content), content]);
+}
+
 export function encodeBlocks(): Transform {
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      const header = Buffer.alloc(headerBytes);
-      header[0] = method.none;
-      header.writeUInt32LE(headerBytes + chunk.length, 1);
-      header.writeUInt32LE(chunk.length, 5);
-      const content = Buffer.concat([header, chunk]);
-      this.push(cityHash128(content));
-      done(null, content);
-    },
-  });
+  return new Transform({ transform: (chunk: Buffer, _encoding, done) => done(null, encodeBlock(chunk)) });
 }

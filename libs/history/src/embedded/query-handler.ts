@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { authenticate, type Role } from './access.js';
 import type { Connection } from './engine.js';
 import { EngineException, toException } from './exception.js';
+import { addBlockInfo } from './native-blocks.js';
 import { readQueryRequest, type QueryRequest } from './request.js';
 import { readStatement, type Statement } from './request-body.js';
 import { contentTypeOf, reportsProgress } from './result-formats.js';
-import { createResultWriter, knownEncodings, sendException } from './result-writer.js';
+import { knownEncodings, type ResponseEncoding } from './response-encoding.js';
+import { createResultWriter, sendException } from './result-writer.js';
 import { runInsert, runText } from './run-statement.js';
 import type { ServerParts } from './server-parts.js';
 import { assignments, prelude } from './settings.js';
@@ -30,9 +32,11 @@ export async function answerQuery(
   const gone = new AbortController();
   response.once('close', () => gone.abort(new EngineException(394, 'QUERY_WAS_CANCELLED', 'Query was cancelled')));
   let headers: Record<string, string> = {};
+  let packing: { encoding: ResponseEncoding | null; blocks: boolean } = { encoding: null, blocks: false };
   try {
     const request = readQueryRequest(message, encodings);
     headers = commonHeaders(parts, request);
+    packing = { encoding: request.encoding, blocks: request.compress };
     const role = authenticate(parts.users, request.credentials);
     const allow = (kind: Statement['kind']) => {
       if (kind === 'insert' && role === 'reader') {
@@ -51,7 +55,7 @@ export async function answerQuery(
   } catch (error) {
     const exception = toException(error);
     if (exception.code === aborted) parts.onBroken();
-    sendException(response, exception, version, headers);
+    sendException(response, exception, { headers, ...packing, version });
   }
 }
 
@@ -178,12 +182,14 @@ function openWriter({ parts, request, response, headers }: Run, format: string |
     'Content-Type': format === null ? 'text/plain; charset=UTF-8' : contentTypeOf(format),
     ...(format === null ? {} : { 'X-ClickHouse-Format': format }),
   };
+  const isNative = format?.toLowerCase() === 'native';
   return createResultWriter(response, {
     headers: result,
     encoding: request.encoding,
     blocks: request.compress,
     holdBytes: format !== null && reportsProgress(format) ? 0 : holdBytes,
-    spillFile: request.waitEnd ? join(parts.run, `held-${(fileCount += 1)}`) : null,
+    translation: isNative && request.protocolVersion > 0 ? addBlockInfo(request.protocolVersion) : null,
+    holdFile: request.waitEnd ? join(parts.run, `held-${(fileCount += 1)}`) : null,
     version: parts.identity.version,
   });
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { randomUUID } from 'node:crypto';
 import { EngineException } from './exception.js';
+import type { ResponseEncoding } from './response-encoding.js';
 
 /** Parameters with a meaning of their own in the HTTP interface; all others are settings. */
 const reserved = new Set([
@@ -59,8 +60,6 @@ export interface QueryRequest {
   /** Only statements that read are allowed. */
   readOnly: boolean;
 }
-
-export type ResponseEncoding = 'br' | 'gzip' | 'deflate' | 'zstd';
 
 /** @throws EngineException for contradictions and unreadable values. */
 export function readQueryRequest(request: IncomingMessage, encodings: readonly ResponseEncoding[]): QueryRequest {

@@ -1,6 +1,6 @@
 import { permit, type Role } from './access.js';
 import { StatementClass, type Connection, type Engine } from './engine.js';
-import { toException } from './exception.js';
+import { EngineException, toException } from './exception.js';
 import { openOutputPipe } from './output-pipe.js';
 import type { QueryRequest } from './request.js';
 import type { Statement } from './request-body.js';
@@ -35,9 +35,9 @@ export async function runText(sql: string, context: RunContext): Promise<void> {
   const hasResult = classification.queryClass === StatementClass.readOnly || shape.verb === 'KILL';
   const writer = context.writer(hasResult ? (shape.format ?? context.defaultFormat) : null);
   try {
-    const { bytes, ...figures } = await connection.query(sql, context.defaultFormat);
-    await writer.write(bytes);
-    await writer.end(summaryOf(figures, hasResult ? 'read' : 'written'));
+    const result = await connection.query(sql, context.defaultFormat);
+    await writer.write(result.bytes);
+    await writer.end(summaryOf(result, hasResult ? 'read' : 'written'));
   } catch (error) {
     await writer.fail(toException(error));
   }
@@ -57,7 +57,7 @@ async function streamResult(sql: string, shape: StatementShape, context: RunCont
   const running = connection.query(piped, context.defaultFormat).finally(() => output.finish());
   let sent = 0;
   try {
-    const [{ bytes: _, ...figures }] = await Promise.all([
+    const [figures] = await Promise.all([
       running,
       pump(output.stream, async (chunk) => {
         sent += chunk.length;
@@ -72,8 +72,8 @@ async function streamResult(sql: string, shape: StatementShape, context: RunCont
     if (exception.code === syntaxError && sent === 0) return false;
     await writer.fail(exception);
   } finally {
-    killer.stop();
     output.stream.destroy();
+    await killer.stop();
   }
   return true;
 }
@@ -92,22 +92,27 @@ async function pump(stream: AsyncIterable<Buffer>, write: (chunk: Buffer) => Pro
   if (failure !== null) throw failure;
 }
 
-/** The engine takes no signal: the query is found by the pipe it writes to, and killed, again until it is gone. */
-function killOnAbort({ engine, signal }: RunContext, mark: string): { stop(): void } {
+/**
+ * The engine takes no signal: the query is found by the pipe it writes to, and killed, again until it is gone. `stop`
+ * resolves when no kill is under way any more, so that none can hit the pipe's next query.
+ */
+function killOnAbort({ engine, signal }: RunContext, mark: string): { stop(): Promise<void> } {
   let stopped = false;
+  let killing: Promise<void> = Promise.resolve();
   const kill = async () => {
     while (!stopped) {
       await killQueries(engine, mark).catch(() => undefined);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
   };
-  const onAbort = () => void kill();
+  const onAbort = () => (killing = kill());
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort, { once: true });
   return {
-    stop() {
+    async stop() {
       stopped = true;
       signal.removeEventListener('abort', onAbort);
+      await killing;
     },
   };
 }
@@ -138,11 +143,12 @@ export async function runInsert(insert: Extract<Statement, { kind: 'insert' }>, 
     // Our own FROM INFILE is no use of files by the client.
     const asked = { ...shape, usesFiles: false };
     permit({ ...context, readOnly: context.request.readOnly, shape: asked, classification, parameters: [] });
-    const { bytes: _, ...figures } = await context.connection.query(sql);
+    const figures = await context.connection.query(sql);
     await writer.end(summaryOf(figures, 'written'));
   } catch (error) {
-    const exception = toException(error);
-    await writer.fail(Object.assign(exception, { message: exception.message.replaceAll(insert.file, 'request body') }));
+    const { code, label, message } = toException(error);
+    const place = new RegExp(`\\(in file/uri [^)]*${insert.file}\\): |[^\\s']*\\b${insert.file}\\b`, 'g');
+    await writer.fail(new EngineException(code, label, message.replace(place, '')));
   }
 }
 
