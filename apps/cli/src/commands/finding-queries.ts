@@ -36,7 +36,6 @@ const FINDING_FIELDS = `
 export const FINDINGS_QUERY = /* GraphQL */ `
   query Findings($filter: FindingFilter, $first: Int!, $after: String) {
     findings(filter: $filter, first: $first, after: $after) {
-      totalCount
       nodes { ${FINDING_FIELDS} }
       pageInfo { hasNextPage endCursor }
     }
@@ -44,7 +43,7 @@ export const FINDINGS_QUERY = /* GraphQL */ `
 `;
 
 export interface FindingsData {
-  findings: { totalCount: number | null; nodes: FindingFields[]; pageInfo: PageInfo };
+  findings: { nodes: FindingFields[]; pageInfo: PageInfo };
 }
 
 export const FINDINGS_SUBSCRIPTION = /* GraphQL */ `

@@ -22,8 +22,13 @@ interface FindingsOptions {
 const PAGE = 100;
 const DEFAULT_LIMIT = 100;
 
-/** Leave out what has ended. */
-const OPEN: readonly LeakState[] = ['GROWING', 'SUSPECTED', 'CONFIRMED', 'SATURATING'];
+/** As the API sees it: growing or worse, or about to run out whatever the state. */
+function isOpen({ state, imminent }: FindingFields): boolean {
+  return state === 'GROWING' || state === 'SUSPECTED' || state === 'CONFIRMED' || imminent;
+}
+
+/** The states of what may be open; the filter of the API cannot say "or imminent". */
+const NOT_CLEARED = LEAK_STATES.filter((state) => state !== 'CLEARED');
 
 export function findingsCommand(context: CommandContext): Command {
   const command = new Command('findings')
@@ -60,40 +65,37 @@ async function runList(
   client: ApiClient,
   options: FindingsOptions & CommonOptions,
 ): Promise<void> {
-  const states = options.state ?? (options.all ? undefined : OPEN);
-  const { findings, totalCount } = await fetchFindings(
+  const everything = options.all === true || options.state !== undefined;
+  const { findings, more } = await fetchFindings(
     client,
-    { ...filterOf(options), states },
+    { ...filterOf(options), states: options.state ?? (options.all ? undefined : NOT_CLEARED) },
+    everything ? () => true : isOpen,
     options.limit ?? DEFAULT_LIMIT,
     context.signal,
   );
   const { output } = context;
-  if (options.json) return output.json({ totalCount, findings });
+  if (options.json) return output.json({ findings, more });
   if (findings.length === 0) return output.note('nothing is known to leak');
   for (const finding of findings) output.lines(renderFinding(finding));
-  if (totalCount !== null && findings.length < totalCount) {
-    output.note(`${findings.length} of ${totalCount} findings: see more with --limit`);
-  }
+  if (more) output.note(`the newest ${findings.length} findings: see more with --limit`);
 }
 
 async function fetchFindings(
   client: ApiClient,
   filter: Record<string, unknown>,
+  wanted: (finding: FindingFields) => boolean,
   limit: number,
   signal: AbortSignal,
-): Promise<{ findings: FindingFields[]; totalCount: number | null }> {
+): Promise<{ findings: FindingFields[]; more: boolean }> {
   const found = new Map<string, FindingFields>();
-  let totalCount: number | null = null;
   let after: string | null = null;
   do {
-    const variables: Record<string, unknown> = { filter, first: Math.min(PAGE, limit - found.size), after };
+    const variables: Record<string, unknown> = { filter, first: PAGE, after };
     const { findings: page }: FindingsData = await client.query<FindingsData>(FINDINGS_QUERY, variables, signal);
-    totalCount = page.totalCount;
-    const known = found.size;
-    for (const finding of page.nodes) found.set(finding.id, finding);
-    after = page.pageInfo.hasNextPage && found.size > known ? page.pageInfo.endCursor : null;
+    for (const finding of page.nodes.filter(wanted)) found.set(finding.id, finding);
+    after = page.pageInfo.hasNextPage && page.nodes.length > 0 ? page.pageInfo.endCursor : null;
   } while (after !== null && found.size < limit);
-  return { findings: [...found.values()], totalCount };
+  return { findings: [...found.values()].slice(0, limit), more: after !== null || found.size > limit };
 }
 
 async function runFollow(

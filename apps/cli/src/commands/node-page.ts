@@ -53,7 +53,7 @@ export function renderNode(node: NodeDetail, now: number, width: number): Line[]
 function renderHeading(node: NodeDetail, now: number): Line[] {
   const name = node.hostname === node.id ? node.id : `${node.id} (${node.hostname})`;
   const facts = [
-    [node.kernel, node.architecture].filter(Boolean).join(' '),
+    node.kernel === null ? '' : ['Linux', node.kernel, node.architecture].filter(Boolean).join(' '),
     node.cpuCount === null ? '' : `${node.cpuCount} CPUs`,
     node.uptime === null ? '' : `up ${formatSeconds(node.uptime)}`,
     node.sampleInterval === null ? '' : `a sample every ${node.sampleInterval} ms`,
@@ -141,12 +141,19 @@ function renderCollector({ collector }: NodeDetail): Line[] {
 
 function renderFindings(findings: readonly NodeFinding[]): Line[] {
   if (findings.length === 0) return [[label('findings'), span('none open')]];
-  return findings.map((finding, index) => [
+  const worstFirst = findings.toSorted((a, b) => badness(b) - badness(a));
+  return worstFirst.map((finding, index) => [
     label(index === 0 ? 'findings' : ''),
     span(leakWord(finding.state, finding.imminent), finding.imminent ? 'alarm' : leakStyle(finding.state)),
     span(` since ${formatTime(finding.at)}  `, 'dim'),
     span(finding.message),
   ]);
+}
+
+const BADNESS: Partial<Record<string, number>> = { CONFIRMED: 3, SUSPECTED: 2, GROWING: 1 };
+
+function badness({ state, imminent }: NodeFinding): number {
+  return (imminent ? 10 : 0) + (BADNESS[state] ?? 0);
 }
 
 function renderProcesses(title: string, list: NodeDetail['largest'], width: number): Line[] {
