@@ -9,15 +9,15 @@ const FORMAT = 'tidemark-journal';
 
 /*
  * journal.json          format and version
- * LOCK                  who holds the directory
+ * LOCK.<number>         who holds the directory
  * CLEAN                 there after a clean close, gone while it is open
  * BOOT                  boot id of the machine at the last open
  * positions/            the groups' positions, a compacted partition
  * topics/<topic>/topic.json, topics/<topic>/<partition>/   segment files
  */
 
-/** Checks that the directory is a journal of this version, or makes it one when it is empty. Call it with the lock held. */
-export async function prepareDirectory(directory: string): Promise<void> {
+/** True when the directory is empty; throws when it is neither that nor a journal of this version. Changes nothing. */
+export async function inspectDirectory(directory: string): Promise<boolean> {
   const path = join(directory, 'journal.json');
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (isMissing(error)) return undefined;
@@ -25,19 +25,22 @@ export async function prepareDirectory(directory: string): Promise<void> {
   });
   if (text === undefined) {
     const others = (await readdir(directory)).filter((name) => !name.startsWith('LOCK') && !name.endsWith('.tmp'));
-    if (others.length > 0) {
-      throw refused(`${directory} holds ${others[0]} and is not a journal: choose an empty directory`);
-    }
-    await replaceFile(path, `${JSON.stringify({ format: FORMAT, version: JOURNAL_VERSION })}\n`, true);
-    return;
+    if (others.length === 0) return true;
+    throw refused(`${directory} holds ${others[0]} and is not a journal: choose an empty directory`);
   }
   const found: { format?: unknown; version?: unknown } = parse(text);
   if (found.format !== FORMAT) throw refused(`${path} does not describe a journal: choose another directory`);
-  if (found.version !== JOURNAL_VERSION) {
-    throw refused(
-      `${directory} is of format version ${String(found.version)}, this build reads version ${JOURNAL_VERSION}: use the build that wrote it, or move the directory away`,
-    );
-  }
+  if (found.version === JOURNAL_VERSION) return false;
+  throw refused(
+    `${directory} is of format version ${String(found.version)}, this build reads version ${JOURNAL_VERSION}: use the build that wrote it, or move the directory away`,
+  );
+}
+
+/** Makes an empty directory a journal. Call it with the lock held. */
+export async function prepareDirectory(directory: string): Promise<void> {
+  if (!(await inspectDirectory(directory))) return;
+  const description = JSON.stringify({ format: FORMAT, version: JOURNAL_VERSION });
+  await replaceFile(join(directory, 'journal.json'), `${description}\n`, true);
 }
 
 function parse(text: string): object {

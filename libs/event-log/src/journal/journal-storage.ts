@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EventLogError } from '../errors.js';
 import type { Storage, StoredPosition } from '../memory/broker.js';
-import { noteClosed, noteOpen, prepareDirectory, readTopics, writeTopic } from './directory.js';
+import { inspectDirectory, noteClosed, noteOpen, prepareDirectory, readTopics, writeTopic } from './directory.js';
 import { journalError, realDisk, type Disk } from './disk.js';
 import { JournalPartition } from './journal-partition.js';
 import { lockDirectory, readBootId, type DirectoryLock } from './lock.js';
@@ -30,6 +30,7 @@ export async function openJournalStorage(options: JournalStorageOptions): Promis
   let lock: DirectoryLock | undefined;
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
+    await inspectDirectory(directory);
     lock = await lockDirectory(directory);
     await prepareDirectory(directory);
     const machineDied = await noteOpen(directory, options.boot ?? (await readBootId()));

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { link, readFile, readlink, rename, stat, utimes, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, readlink, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { EventLogError } from '../errors.js';
-import { isMissing, journalError, removeFile } from './disk.js';
+import { isMissing, journalError, removeFile, replaceFile } from './disk.js';
 
 /** Who holds a directory. */
 interface Holder {
@@ -15,6 +15,7 @@ interface Holder {
   /** Pid namespace; a pid means something only within one. */
   namespace: string;
   host: string;
+  released?: boolean;
 }
 
 export interface DirectoryLock {
@@ -30,27 +31,24 @@ export interface LockOptions {
 
 const LOCK_OPTIONS: LockOptions = { heartbeatMs: 1_000, silentMs: 5_000 };
 
+/*
+ * The lock is the file `LOCK.<number>` with the highest number; it tells its holder, and that it was released. To take
+ * over a lock whose holder is dead or gone one makes the file with the next number, which only one can. Only then is
+ * the file before it removed, so numbers never go back: who made a number that is not the highest has come too late.
+ */
+const LOCK = /^LOCK\.(\d{1,15})$/;
+const DRAFT = 'LOCK.draft.';
+const DRAFT_LEFT_BEHIND_MS = 60_000;
+
 /**
  * Takes the directory for this process. A lock whose process is dead is taken over, also when another process has
  * its pid by now; one that is held is refused with EVENT_LOG_JOURNAL naming the holder.
  */
 export async function lockDirectory(directory: string, options = LOCK_OPTIONS): Promise<DirectoryLock> {
-  const path = join(directory, 'LOCK');
   const own = await describeSelf();
-  const draft = `${path}.${own.token}`;
-  try {
-    await writeFile(draft, JSON.stringify(own), { mode: 0o600 });
-    while (!(await linked(draft, path))) {
-      const holder = await readHolder(path);
-      if (!holder) continue;
-      if (await isAlive(holder, path, options)) throw held(directory, holder, own);
-      await takeAway(path, holder);
-    }
-  } catch (error) {
+  const path = await takeLock(directory, own, options).catch((error: unknown) => {
     throw error instanceof EventLogError ? error : journalError(`locking ${directory}`, error);
-  } finally {
-    await removeFile(draft);
-  }
+  });
   const touch = setInterval(() => {
     const now = new Date();
     utimes(path, now, now).catch(() => {});
@@ -58,12 +56,59 @@ export async function lockDirectory(directory: string, options = LOCK_OPTIONS): 
   return {
     async release() {
       clearInterval(touch);
-      if ((await readHolder(path))?.token === own.token) await removeFile(path);
+      if ((await readHolder(path))?.token === own.token) {
+        await replaceFile(path, JSON.stringify({ ...own, released: true }));
+      }
     },
   };
 }
 
-/** A hard link appears whole or not at all: false when another lock is there. */
+async function takeLock(directory: string, own: Holder, options: LockOptions): Promise<string> {
+  const draft = join(directory, DRAFT + own.token);
+  await writeFile(draft, JSON.stringify(own), { mode: 0o600 });
+  try {
+    for (;;) {
+      const last = await highest(directory);
+      const holder = last === 0 ? undefined : await readHolder(join(directory, `LOCK.${last}`));
+      if (last > 0 && !holder) continue;
+      if (holder && (await isAlive(holder, join(directory, `LOCK.${last}`), own, options))) {
+        throw held(directory, holder, own);
+      }
+      const path = join(directory, `LOCK.${last + 1}`);
+      if (!(await linked(draft, path))) continue;
+      // Twice, for a listing may miss names that change while it is made.
+      if ((await highest(directory)) === last + 1 && (await highest(directory)) === last + 1) {
+        await removeOlder(directory, last + 1);
+        return path;
+      }
+      await removeFile(path);
+    }
+  } finally {
+    await removeFile(draft);
+  }
+}
+
+async function numbers(directory: string): Promise<number[]> {
+  return (await readdir(directory)).flatMap((name) => LOCK.exec(name)?.[1] ?? []).map(Number);
+}
+
+/** The highest number of a lock; 0 when there was never one. */
+async function highest(directory: string): Promise<number> {
+  return Math.max(0, ...(await numbers(directory)));
+}
+
+async function removeOlder(directory: string, own: number): Promise<void> {
+  for (const number of await numbers(directory)) {
+    if (number < own) await removeFile(join(directory, `LOCK.${number}`));
+  }
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith(DRAFT)) continue;
+    const { mtimeMs } = await stat(join(directory, name)).catch(() => ({ mtimeMs: Date.now() }));
+    if (mtimeMs < Date.now() - DRAFT_LEFT_BEHIND_MS) await removeFile(join(directory, name));
+  }
+}
+
+/** A hard link appears whole or not at all: false when that name is taken. */
 async function linked(draft: string, path: string): Promise<boolean> {
   try {
     await link(draft, path);
@@ -101,25 +146,30 @@ async function startOf(pid: number): Promise<string | undefined> {
 
 /** undefined when the lock went meanwhile. A lock that cannot be read as one has no living holder. */
 async function readHolder(path: string): Promise<Holder | undefined> {
-  try {
-    const text = await readFile(path, 'utf8');
-    try {
-      return JSON.parse(text) as Holder;
-    } catch {
-      return { token: text, pid: 0, start: '', boot: '', namespace: '', host: '' };
-    }
-  } catch (error) {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (isMissing(error)) return undefined;
     throw error;
+  });
+  return text === undefined ? undefined : { ...NOBODY, ...parseHolder(text) };
+}
+
+const NOBODY: Holder = { token: '', pid: 0, start: '', boot: '', namespace: '', host: '' };
+
+function parseHolder(text: string): Partial<Holder> {
+  try {
+    return (JSON.parse(text) ?? {}) as Partial<Holder>;
+  } catch {
+    return {};
   }
 }
 
-async function isAlive(holder: Holder, path: string, options: LockOptions): Promise<boolean> {
-  const own = await describeSelf();
-  const visible = holder.boot === own.boot && holder.namespace === own.namespace && holder.host === own.host;
-  if (visible) return holder.pid > 0 && (await startOf(holder.pid)) === holder.start;
+async function isAlive(holder: Holder, path: string, own: Holder, options: LockOptions): Promise<boolean> {
+  if (holder.released || !(holder.pid > 0)) return false;
+  const { host, boot, namespace } = holder;
+  const visible = boot === own.boot && namespace === own.namespace && host === own.host;
+  if (visible) return (await startOf(holder.pid)) === holder.start;
   // After a reboot of this very host nothing of before is alive.
-  if (holder.pid === 0 || (holder.host === own.host && holder.boot !== own.boot)) return false;
+  if (host === own.host && boot !== own.boot) return false;
   return isTouched(path, options);
 }
 
@@ -131,20 +181,6 @@ async function isTouched(path: string, { silentMs, heartbeatMs }: LockOptions): 
     if ((await touchedAt()) !== first) return true;
   }
   return false;
-}
-
-/** Removes a dead holder's lock; one that a third process took meanwhile is put back. */
-async function takeAway(path: string, holder: Holder): Promise<void> {
-  const aside = `${path}.${randomBytes(8).toString('hex')}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (isMissing(error)) return;
-    throw error;
-  }
-  const taken = await readHolder(aside);
-  if (taken && taken.token !== holder.token) await linked(aside, path);
-  await removeFile(aside);
 }
 
 function held(directory: string, holder: Holder, own: Holder): EventLogError {

@@ -49,14 +49,14 @@ export async function openSegments(
 async function currentNames(directory: string): Promise<SegmentName[]> {
   const current = new Map<number, SegmentName>();
   const superfluous: string[] = [];
-  for (const file of (await readdir(directory)).sort()) {
+  for (const file of await readdir(directory)) {
     if (file.endsWith(TEMPORARY)) superfluous.push(file);
     const name = parseSegmentName(file);
     if (!name) continue;
     const known = current.get(name.base);
-    const [newer, older] = known && known.generation > name.generation ? [known, name] : [name, known];
-    current.set(name.base, newer);
-    if (older) superfluous.push(file);
+    if (!known || known.generation < name.generation) current.set(name.base, name);
+    const older = known && (known.generation < name.generation ? known : name);
+    if (older) superfluous.push(older.file, `${older.file}.idx`);
   }
   for (const file of superfluous) await removeFile(join(directory, file));
   return [...current.values()].sort((a, b) => a.base - b.base);

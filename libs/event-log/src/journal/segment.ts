@@ -30,13 +30,14 @@ interface PageMark {
 }
 
 export interface SegmentName {
+  file: string;
   base: number;
   generation: number;
 }
 
 export function parseSegmentName(file: string): SegmentName | undefined {
   const match = NAME.exec(file);
-  return match ? { base: Number(match[1]), generation: Number(match[2]) } : undefined;
+  return match ? { file, base: Number(match[1]), generation: Number(match[2]) } : undefined;
 }
 
 let lastId = 0;
