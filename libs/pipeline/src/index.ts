@@ -1,1 +1,3 @@
+export * from './detect/index.js';
+export * from './collect/index.js';
 export * from './stage.js';

@@ -1,0 +1,2 @@
+export * from './detector-history.js';
+export { startDetect, type DetectDeps, type DetectStage } from './start-detect.js';

@@ -1,0 +1,79 @@
+import { Topic, type ProcessKey } from '@tidemark/contracts';
+import type { EventLog } from '@tidemark/event-log';
+import type { DetectorProfile, LeakStatus } from '@tidemark/leak';
+import type { Logger, Registry } from '@tidemark/service';
+import type { Stage } from '../stage.js';
+import { createDetectMetrics } from './detect-metrics.js';
+import { createDetectPartition, type DetectPartition } from './detect-partition.js';
+import { noDetectorHistory, type DetectorHistory } from './detector-history.js';
+
+export interface DetectDeps {
+  log: EventLog;
+  profile: DetectorProfile;
+  /** Null judges from nothing after a restart. */
+  history: DetectorHistory | null;
+  logger: Logger;
+  registry: Registry;
+}
+
+export interface DetectStage extends Stage {
+  /** What the detector thinks of a living process now; undefined when it does not know it. */
+  status(key: ProcessKey): LeakStatus | undefined;
+}
+
+/** A group without a position begins with the last two keyframes, so that it knows every process at once. */
+const LOOK_BACK_MS = 120_000;
+const SAVE_EVERY_MS = 60_000;
+const KEEP_AT_MOST = 20_000;
+
+/** Samples in, findings out: `mem.samples.v1` → `mem.findings.v1`, group `detect`. */
+export function startDetect({ log, profile, history, logger, registry }: DetectDeps): DetectStage {
+  const partitions = new Set<DetectPartition>();
+  const metrics = createDetectMetrics(registry, () => {
+    let size = 0;
+    for (const partition of partitions) size += partition.size;
+    return size;
+  });
+  const deps = { log, profile, history: history ?? noDetectorHistory, logger, metrics };
+  let state: 'starting' | 'running' | 'stopped' | 'failed' = 'starting';
+
+  const subscribed = log.subscribe({
+    topic: Topic.Samples,
+    group: 'detect',
+    from: { sinceMs: LOOK_BACK_MS },
+    assign(context) {
+      const partition = createDetectPartition(
+        { ...deps, saveEveryMs: SAVE_EVERY_MS, keepAtMost: KEEP_AT_MOST },
+        context,
+      );
+      partitions.add(partition);
+      context.signal.addEventListener('abort', () => partitions.delete(partition), { once: true });
+      return partition;
+    },
+  });
+  const ready = subscribed.then(async (subscription) => {
+    subscription.failed.catch((error: Error) => {
+      state = 'failed';
+      logger.error({ error: error.message }, 'judging stopped');
+    });
+    await subscription.ready;
+    state = 'running';
+  });
+
+  return {
+    ready,
+    health: () => ({ live: state !== 'failed', ready: state === 'running', detail: state }),
+    status(key) {
+      for (const partition of partitions) {
+        const status = partition.status(key);
+        if (status) return status;
+      }
+      return undefined;
+    },
+    async drain(deadlineMs) {
+      if (state === 'stopped') return;
+      state = 'stopped';
+      await (await subscribed).drain(deadlineMs);
+    },
+  };
+}
