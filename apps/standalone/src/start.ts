@@ -1,0 +1,187 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { TOPICS } from '@tidemark/contracts';
+import { createMemoryEventLog, type EventLog } from '@tidemark/event-log';
+import { startGraphServer, startLiveFeed, type GraphServer, type LiveFeed } from '@tidemark/graph';
+import { createHistory, type History } from '@tidemark/history';
+import { startEmbeddedServer, type Credentials, type EmbeddedServer } from '@tidemark/history/embedded';
+import { DEMO_PROFILE, PRODUCTION_PROFILE } from '@tidemark/leak';
+import { createLiveView } from '@tidemark/live';
+import { startCollect, startDetect, startRecord, type DetectStage, type Stage } from '@tidemark/pipeline';
+import {
+  collectDefaultMetrics,
+  createLifecycle,
+  Registry,
+  type Health,
+  type Lifecycle,
+  type Logger,
+} from '@tidemark/service';
+import type { StandaloneConfig } from './config.js';
+import { startDemo } from './demo.js';
+
+export interface StandaloneRun {
+  apiUrl: string;
+  historyUrl: string;
+  reader: Credentials;
+  limitations: string[];
+  demoPid: number | undefined;
+  /** Rejects when a part died that everything needs; never resolves. */
+  failed: Promise<never>;
+}
+
+export interface Standalone {
+  started: Promise<StandaloneRun>;
+  /** Stops what was started so far, last first. */
+  stop(deadlineMs: number): Promise<{ failed: string[] }>;
+}
+
+export interface StandaloneDeps {
+  logger: Logger;
+  /** Tells a person what is being done, line by line. */
+  say(line: string): void;
+}
+
+const DATABASE = 'tidemark';
+
+/** The whole system in this process, but for the engine of the history, which is a child. */
+export function startStandalone(config: StandaloneConfig, deps: StandaloneDeps): Standalone {
+  const lifecycle = createLifecycle(deps.logger);
+  const started = startParts(config, deps, lifecycle);
+  return {
+    started,
+    async stop(deadlineMs) {
+      // A part that is just starting is stopped too: it is added before the next await of the start.
+      const result = await lifecycle.stop(deadlineMs);
+      return result;
+    },
+  };
+}
+
+interface Parts {
+  config: StandaloneConfig;
+  logger: Logger;
+  registry: Registry;
+  lifecycle: Lifecycle;
+  health: Record<string, () => Health>;
+}
+
+async function startParts(
+  config: StandaloneConfig,
+  deps: StandaloneDeps,
+  lifecycle: Lifecycle,
+): Promise<StandaloneRun> {
+  const { logger, say } = deps;
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const parts: Parts = { config, logger, registry, lifecycle, health: {} };
+  makeDirectory(config.data.directory);
+
+  say('Opening the event log…');
+  const log = await openLog(parts);
+  say('Starting the history (ClickHouse, embedded)…');
+  const server = await openServer(parts);
+  const history = await openHistory(parts, server);
+  say('Starting to detect, record, answer and collect…');
+  await runStage(parts, 'record', startRecord({ log, history, logger: logger.child({ part: 'record' }), registry }));
+  const detect = startDetect({
+    log,
+    profile: config.detect.profile === 'demo' ? DEMO_PROFILE : PRODUCTION_PROFILE,
+    history: history.detector,
+    logger: logger.child({ part: 'detect' }),
+    registry,
+  });
+  await runStage(parts, 'detect', detect);
+  const api = await openApi(parts, log, history, detect);
+  const collect = startCollect({
+    log,
+    config: { ...config.collect, node: config.nodeId, spoolDirectory: join(config.data.directory, 'spool') },
+    logger: logger.child({ part: 'collect' }),
+    registry,
+  });
+  await runStage(parts, 'collect', collect);
+  const demo = config.demo ? startDemo() : undefined;
+  if (demo) lifecycle.add(demo);
+
+  return {
+    apiUrl: api.url,
+    historyUrl: server.url,
+    reader: server.users.reader,
+    limitations: collect.limitations(),
+    demoPid: demo?.pid,
+    failed: server.failed,
+  };
+}
+
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Error(
+      `data directory ${directory} cannot be made (${(error as Error).message}); name another with --data DIR`,
+      { cause: error },
+    );
+  }
+}
+
+async function openLog({ config, logger, lifecycle }: Parts): Promise<EventLog> {
+  const log = await createMemoryEventLog({
+    journal: { directory: join(config.data.directory, 'log') },
+    onWarning: (line) => logger.warn({ part: 'log' }, line),
+  });
+  lifecycle.add({ name: 'event log', stop: (deadlineMs) => log.close(deadlineMs) });
+  await log.ensureTopics(TOPICS);
+  return log;
+}
+
+async function openServer({ config, logger, lifecycle }: Parts): Promise<EmbeddedServer> {
+  const server = await startEmbeddedServer({
+    directory: join(config.data.directory, 'history'),
+    port: config.history.port,
+    logger: logger.child({ part: 'history' }),
+  });
+  lifecycle.add({ name: 'history', stop: (deadlineMs) => server.stop(deadlineMs) });
+  return server;
+}
+
+async function openHistory({ config, lifecycle }: Parts, server: EmbeddedServer): Promise<History> {
+  const history = createHistory({ url: server.url, ...server.users.admin, database: DATABASE });
+  lifecycle.add({ name: 'history client', stop: () => history.close() });
+  const { rawDays, minuteDays, hourDays } = config.history;
+  await history.migrate({ rawDays, minuteDays, hourDays });
+  return history;
+}
+
+async function openApi(parts: Parts, log: EventLog, history: History, detect: DetectStage): Promise<GraphServer> {
+  const { config, logger, registry, lifecycle, health } = parts;
+  const live = createLiveView({ leakOf: (key) => detect.status(key) });
+  const feed: LiveFeed = startLiveFeed({
+    log,
+    live,
+    registry,
+    logger: logger.child({ part: 'live' }),
+    seed: () => history.queries.lastNodeMemory(),
+  });
+  lifecycle.add({ name: 'live view', stop: (deadlineMs) => feed.drain(deadlineMs) });
+  await feed.ready;
+  health['live'] = () => feed.health();
+  const server = await startGraphServer({
+    log,
+    feed,
+    history: history.queries,
+    host: config.api.host,
+    port: config.api.port,
+    ...(config.token === undefined ? {} : { token: config.token }),
+    health,
+    registry,
+    logger: logger.child({ part: 'api' }),
+  });
+  lifecycle.add({ name: 'api', stop: (deadlineMs) => server.drain(deadlineMs) });
+  return server;
+}
+
+/** From here on the stage is stopped with the rest, whether or not it becomes ready. */
+async function runStage({ lifecycle, health }: Parts, name: string, stage: Stage): Promise<void> {
+  lifecycle.add({ name, stop: (deadlineMs) => stage.drain(deadlineMs) });
+  health[name] = () => stage.health();
+  await stage.ready;
+}
