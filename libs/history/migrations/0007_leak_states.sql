@@ -1,11 +1,13 @@
--- The detector's state of every series, so that a restart does not forget what was learnt.
+-- The detector's state of every process, so that a restart does not forget what was learnt.
 CREATE TABLE IF NOT EXISTS leak_states
 (
     node LowCardinality(String),
-    key String CODEC(ZSTD(1)),
+    boot LowCardinality(String),
+    pid UInt32,
+    start UInt64,
     at DateTime64(3, 'UTC'),
     snapshot String CODEC(ZSTD(3))
 )
 ENGINE = ReplacingMergeTree(at)
-ORDER BY (node, key)
+ORDER BY (node, boot, pid, start)
 SETTINGS non_replicated_deduplication_window = 1000;

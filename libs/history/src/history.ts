@@ -1,25 +1,63 @@
+import type { NodeId, ProcessKey } from '@tidemark/contracts';
 import { createConnection, type ConnectionOptions } from './connection.js';
 import { migrate, type MigrationReport } from './migrate.js';
+import { aggregateSeries, type AggregateFilter } from './queries/aggregate-series.js';
+import { loadMinima, loadSeries, saveSeries, type KeptMinima, type KeptSeries } from './queries/detector.js';
+import { countFindings, finding, findings, type FindingQuery, type StoredFinding } from './queries/findings.js';
+import { nodeSeries, type NodeSeriesMetric } from './queries/node-series.js';
+import { lastNodeMemory, lastNodes, type NodeMemoryAt, type StoredNode } from './queries/nodes.js';
+import { processSeries, type ProcessSeriesMetric } from './queries/process-series.js';
+import { processes, processesAt, type StoredProcess } from './queries/processes.js';
+import type { SeriesPoint, SeriesWindow } from './queries/series-window.js';
 import { applyRetention, checkRetention, DEFAULT_RETENTION, type Retention } from './retention.js';
 import type { Block } from './write/block.js';
 import { writeBlocks, type WriteOptions, type WriteReport } from './write/write-blocks.js';
 
-export type HistoryOptions = ConnectionOptions;
+export interface HistoryOptions extends ConnectionOptions {
+  /** What the tables keep; queries choose their source by it. */
+  retention?: Retention;
+}
 
 /** What is kept in ClickHouse, wherever it runs. Every call may throw HistoryError. */
 export interface History {
   /** Brings the tables to what this build expects and sets how long they keep what; safe to call again and at once. */
-  migrate(retention?: Retention): Promise<MigrationReport>;
+  migrate(): Promise<MigrationReport>;
   write(blocks: readonly Block[], options: WriteOptions): Promise<WriteReport>;
+  processSeries(
+    keys: readonly ProcessKey[],
+    metric: ProcessSeriesMetric,
+    window: SeriesWindow,
+  ): Promise<Map<ProcessKey, SeriesPoint[]>>;
+  nodeSeries(
+    nodes: readonly NodeId[],
+    metric: NodeSeriesMetric,
+    window: SeriesWindow,
+  ): Promise<Map<NodeId, SeriesPoint[]>>;
+  aggregateSeries(filter: AggregateFilter, metric: ProcessSeriesMetric, window: SeriesWindow): Promise<SeriesPoint[]>;
+  findings(query: FindingQuery, before: { at: number; id: string } | null, limit: number): Promise<StoredFinding[]>;
+  countFindings(query: FindingQuery): Promise<number>;
+  finding(id: string): Promise<StoredFinding | null>;
+  processes(keys: readonly ProcessKey[]): Promise<Map<ProcessKey, StoredProcess>>;
+  processesAt(
+    node: NodeId,
+    at: number,
+    after: { pid: number; start: number } | null,
+    limit: number,
+  ): Promise<StoredProcess[]>;
+  lastNodes(): Promise<StoredNode[]>;
+  lastNodeMemory(): Promise<NodeMemoryAt[]>;
+  loadSeries(node: NodeId, boot: string): Promise<KeptSeries[]>;
+  saveSeries(rows: readonly KeptSeries[]): Promise<void>;
+  loadMinima(node: NodeId, boot: string): Promise<KeptMinima[]>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
 
 export function createHistory(options: HistoryOptions): History {
+  const retention = checkRetention(options.retention ?? DEFAULT_RETENTION);
   const connection = createConnection(options);
   return {
-    async migrate(retention = DEFAULT_RETENTION) {
-      checkRetention(retention);
+    async migrate() {
       // The database may not be there yet, and a connection to it would be refused.
       const home = createConnection({ ...options, database: 'default', maxConnections: 1 });
       try {
@@ -31,6 +69,19 @@ export function createHistory(options: HistoryOptions): History {
       }
     },
     write: (blocks, writeOptions) => writeBlocks(connection, blocks, writeOptions),
+    processSeries: (keys, metric, window) => processSeries(connection, retention, keys, metric, window),
+    nodeSeries: (nodes, metric, window) => nodeSeries(connection, retention, nodes, metric, window),
+    aggregateSeries: (filter, metric, window) => aggregateSeries(connection, retention, filter, metric, window),
+    findings: (query, before, limit) => findings(connection, query, before, limit),
+    countFindings: (query) => countFindings(connection, query),
+    finding: (id) => finding(connection, id),
+    processes: (keys) => processes(connection, keys),
+    processesAt: (node, at, after, limit) => processesAt(connection, retention, node, at, after, limit),
+    lastNodes: () => lastNodes(connection),
+    lastNodeMemory: () => lastNodeMemory(connection, retention),
+    loadSeries: (node, boot) => loadSeries(connection, node, boot),
+    saveSeries: (rows) => saveSeries(connection, rows),
+    loadMinima: (node, boot) => loadMinima(connection, node, boot),
     ping: () => connection.ping(),
     close: () => connection.close(),
   };

@@ -3,7 +3,7 @@ import { nativeBlock, type NativeColumn } from './native-columns.js';
 export const DAY_MS = 86_400_000;
 
 /** The latest moment that every column type can hold: the end of 2261. */
-export const LAST_MOMENT = 9_214_646_400_000;
+export const LAST_MOMENT = 9_214_646_399_999;
 
 /**
  * Rows of one table and one UTC day. A day is one partition, so a block becomes one part: it is in the table whole or

@@ -1,0 +1,134 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createConnection, type Connection } from './connection.js';
+import { createHistory } from './history.js';
+import { migrate } from './migrate.js';
+import { parseMigration, readMigrations } from './migration-files.js';
+import { openTestHistory, type TestHistory } from './testing/open-history.js';
+
+describe('the migration files', () => {
+  const directories: string[] = [];
+  const withFiles = (files: Record<string, string>): string => {
+    const directory = mkdtempSync(join(tmpdir(), 'tidemark-migrations-'));
+    directories.push(directory);
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+    return directory;
+  };
+  afterEach(() => {
+    for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
+  });
+  const table = 'CREATE TABLE IF NOT EXISTS t (a UInt8) ENGINE = Memory;\n';
+
+  it('have the numbers 1 to n, each once', () => {
+    const numbers = readMigrations().map(({ number }) => number);
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+    expect(numbers.length).toBeGreaterThan(0);
+  });
+
+  it('are refused when two have one number or one is missing', () => {
+    expect(() => readMigrations(withFiles({ '0001_a.sql': table, '0001_b.sql': table }))).toThrow(
+      'migration b has number 1, the next one is 2',
+    );
+    expect(() => readMigrations(withFiles({ '0001_a.sql': table, '0003_c.sql': table }))).toThrow('the next one is 2');
+  });
+
+  it('are refused when the name has no number or a statement cannot run twice', () => {
+    expect(() => parseMigration('first.sql', table)).toThrow('NNNN_what_it_does.sql');
+    expect(() => parseMigration('0001_a.sql', 'CREATE TABLE t (a UInt8) ENGINE = Memory;')).toThrow('cannot run twice');
+  });
+
+  it('end statements at a semicolon at the end of a line, outside of comments', () => {
+    const { statements } = parseMigration('0001_a.sql', `-- one;\n-- two\n${table}\n${table}`);
+    expect(statements).toHaveLength(2);
+    expect(statements[0]).toMatch(/^CREATE TABLE .*Memory$/);
+  });
+});
+
+describe('migrating', () => {
+  let test: TestHistory;
+  let home: Connection;
+  beforeAll(async () => {
+    test = await openTestHistory('tidemark', false);
+    home = createConnection({ ...test.options, database: 'default' });
+  });
+  afterAll(async () => {
+    await home.close();
+    await test.close();
+  });
+  const own = (database: string): Connection => createConnection({ ...test.options, database });
+
+  it('makes the tables, and nothing more the second time', async () => {
+    const first = await test.history.migrate();
+    expect(first.applied).toHaveLength(first.version);
+    await expect(test.history.migrate()).resolves.toEqual({ applied: [], version: first.version });
+    const tables = await test.connection.query<{ name: string }>(
+      'SELECT name FROM system.tables WHERE database = currentDatabase()',
+    );
+    expect(tables.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['process_samples', 'findings', 'leak_states']),
+    );
+  });
+
+  it('may be done by several at once', async () => {
+    const histories = [1, 2, 3].map(() => createHistory({ ...test.options, database: 'at_once' }));
+    await Promise.all(histories.map((history) => history.migrate()));
+    await expect(histories[0]!.migrate()).resolves.toMatchObject({ applied: [] });
+    await Promise.all(histories.map((history) => history.close()));
+  });
+
+  it('goes on where a run broke off', async () => {
+    const connection = own('broken_off');
+    const migrations = readMigrations();
+    const [first, second] = migrations;
+    await home.command('CREATE DATABASE broken_off');
+    await migrate(connection, home, [first!]);
+    await connection.command(second!.statements[0]!);
+    const report = await migrate(connection, home, migrations);
+    expect(report.applied).toHaveLength(migrations.length - 1);
+    await connection.close();
+  });
+
+  it('refuses in one line a database of a newer version, and one of a changed migration', async () => {
+    const connection = own('other_version');
+    const migrations = readMigrations();
+    await migrate(connection, home, migrations);
+    const older = migrate(connection, home, migrations.slice(0, -1));
+    await expect(older).rejects.toMatchObject({ code: 'HISTORY_VERSION', retriable: false });
+    await expect(older).rejects.toThrow(/^data directory of another version: [^\n]*0007_leak_states[^\n]*$/);
+    const changed = migrations.map((migration, index) => (index === 2 ? { ...migration, checksum: 'x' } : migration));
+    await expect(migrate(connection, home, changed)).rejects.toThrow(
+      /^data directory of another version: [^\n]*another text of migration 0003_node_samples[^\n]*$/,
+    );
+    await connection.close();
+  });
+
+  it('sets how long the tables keep what, and changes it when asked to', async () => {
+    const ttl = async (): Promise<string> => {
+      const [row] = await test.connection.query<{ engine_full: string }>(
+        "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = 'process_samples_1m'",
+      );
+      return row?.engine_full ?? '';
+    };
+    expect(await ttl()).toContain('TTL time + toIntervalDay(30)');
+    const shorter = createHistory({ ...test.options, retention: { rawDays: 1, minuteDays: 7, hourDays: 90 } });
+    await shorter.migrate();
+    expect(await ttl()).toContain('TTL time + toIntervalDay(7)');
+    await shorter.close();
+    expect(() => createHistory({ ...test.options, retention: { rawDays: 0, minuteDays: 7, hourDays: 90 } })).toThrow(
+      'retention rawDays is 0, allowed are whole days from 1 to 3650',
+    );
+    expect(() => createHistory({ ...test.options, retention: { rawDays: 9, minuteDays: 7, hourDays: 90 } })).toThrow(
+      'must not shrink',
+    );
+  });
+
+  it('remembers tokens on every table that is inserted into, also through views', async () => {
+    const without = await test.connection.query<{ name: string }>(
+      `SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
+       AND name != 'schema_migrations' AND engine_full NOT LIKE '%non_replicated_deduplication_window = 1000%'`,
+    );
+    expect(without).toEqual([]);
+  });
+});
