@@ -1,4 +1,4 @@
-import { medianInPlace } from './order-statistics.js';
+import { medianInPlace, medianOf } from './order-statistics.js';
 
 export interface CusumLimits {
   /** k: what an increment must exceed to count, in σ. */
@@ -15,6 +15,8 @@ export interface Cusum {
   armed: boolean;
   /** Index of the last point before the sum began to rise: the estimated onset (Page 1954). */
   onset: number;
+  /** The median of the last third lies above that of the first by more than σ: drift too slow for the sum. */
+  rising: boolean;
 }
 
 const deviations = new Float64Array(512);
@@ -32,7 +34,7 @@ export function incrementSpread(v: Float64Array, n: number): number {
 /**
  * One-sided CUSUM of the increments of v (Page 1954): Sᵢ = max(0, Sᵢ₋₁ + min(Δᵢ/σ, cap) − k), armed while the run that
  * is still above 0 has passed h. A pure function of the window, so it costs no memory. Drift below k·σ per step is
- * invisible to it: coarser rings see that drift multiplied.
+ * invisible to it; `rising` is for that.
  */
 export function cusum(v: Float64Array, n: number, limits: CusumLimits): Cusum {
   const sigma = Math.max(incrementSpread(v, n), limits.sigmaFloor);
@@ -48,5 +50,7 @@ export function cusum(v: Float64Array, n: number, limits: CusumLimits): Cusum {
       passed = false;
     } else if (sum > limits.threshold) passed = true;
   }
-  return { armed: passed, onset };
+  const third = Math.floor(n / 3);
+  const rise = third > 0 ? medianOf(v, n - third, n) - medianOf(v, 0, third) : 0;
+  return { armed: passed, onset, rising: rise > sigma };
 }

@@ -13,8 +13,8 @@ export function beginEpoch(series: SeriesRecord, at: number): void {
 }
 
 /**
- * Once per closed block of the finest ring: keeps the floor (least block since the gate), the peak of a watched growth,
- * and ends the epoch when the process stays below half of its floor. The floor and not the last value is what counts,
+ * Once per closed block of the finest ring: keeps the floor (least block since the gate), notes when
+ * a watched growth is given back, and ends the epoch when the process stays below half of its floor. The floor and not the last value is what counts,
  * else each collection of a slow sawtooth would begin an epoch and nothing could ever be learned.
  */
 export function trackEpoch(series: SeriesRecord, book: ServiceBook | undefined): void {
@@ -23,7 +23,7 @@ export function trackEpoch(series: SeriesRecord, book: ServiceBook | undefined):
   const level = blockAt(series, 0, newest - 1);
   if (Number.isNaN(level)) return;
   const clock = get(series, R.clock);
-  trackPeak(series, level, clock);
+  trackFall(series, level, clock);
   const floor = get(series, R.floor);
   if (level < floor * (1 - profile.epoch.drop)) {
     if (Number.isNaN(get(series, R.dropClock))) series.n[R.dropClock] = clock;
@@ -36,11 +36,13 @@ export function trackEpoch(series: SeriesRecord, book: ServiceBook | undefined):
   series.n[R.floor] = Number.isNaN(floor) ? level : Math.min(floor, level);
 }
 
-function trackPeak(series: SeriesRecord, level: number, clock: number): void {
+/**
+ * Half of the growth given back? The peak is of the ring that watches (a sawtooth's floor), the level is of now: what a
+ * collection frees is above the floor and does not count.
+ */
+function trackFall(series: SeriesRecord, level: number, clock: number): void {
   const opened = get(series, R.openLevel);
-  if (Number.isNaN(opened)) return;
-  const peak = Math.max(get(series, R.peak), level);
-  series.n[R.peak] = peak;
+  const peak = get(series, R.peak);
   const fallen = level <= peak - series.profile.cleared.fall * (peak - opened) && peak > opened;
   if (!fallen) series.n[R.fallClock] = NaN;
   else if (Number.isNaN(get(series, R.fallClock))) series.n[R.fallClock] = clock;

@@ -1,5 +1,5 @@
 import { cusum } from './cusum.js';
-import { lowerEnvelope } from './envelope.js';
+import { lowerEnvelope, type Envelope } from './envelope.js';
 import { autocorrelationInflation, kendallScore, kendallVariance, kendallZ, residualSpread } from './mann-kendall.js';
 import { medianOf } from './order-statistics.js';
 import type { RingProfile } from './profile.js';
@@ -34,8 +34,9 @@ export interface Evidence {
   steps: number;
   bic: number;
   cycles: number;
-  /** Where the window began, bytes: median of its first three points. */
+  /** Where the window begins and ends, bytes: medians of its first and its last three points. */
   openLevel: number;
+  level: number;
   /** The growth test: significant and material. */
   growing: boolean;
   /** Growing, and no known harmless shape. */
@@ -56,10 +57,11 @@ export function evaluateRing(series: SeriesRecord, ring: number): Evidence | nul
   const envelope = lowerEnvelope(window);
   if (window.n < (envelope.merged > 1 ? profile.minimumTroughs : profile.minimumBlocks)) return null;
   const gate = cusum(window.v, window.n, profile.cusum);
-  if (gated && !gate.armed && !hasMark(series, ring, Mark.growing | Mark.suspected)) return flatEvidence(ring, block);
-  const whole = judgeWindow(series, ring, 0, envelope.cycles);
+  const worthwhile = gate.armed || gate.rising || hasMark(series, ring, Mark.growing | Mark.suspected);
+  if (gated && !worthwhile) return flatEvidence(ring, block);
+  const whole = judgeWindow(series, ring, 0, envelope);
   if (whole.growing || !gate.armed || window.n - gate.onset < profile.minimumBlocks) return whole;
-  const since = judgeWindow(series, ring, gate.onset, envelope.cycles);
+  const since = judgeWindow(series, ring, gate.onset, envelope);
   return since.growing ? since : whole;
 }
 
@@ -106,7 +108,7 @@ function flatEvidence(ring: number, block: number): Evidence {
   };
   return {
     ...{ ring, points: window.n, span: spanOf(window, 0) * block, ...nothing },
-    ...{ stepShare: 0, steps: 0, bic: 0, cycles: 0, openLevel: NaN },
+    ...{ stepShare: 0, steps: 0, bic: 0, cycles: 0, openLevel: NaN, level: NaN },
     ...{ growing: false, leakShaped: false, saturating: false },
   };
 }
@@ -115,17 +117,19 @@ function spanOf({ t, n }: Window, from: number): number {
   return n > from ? (t[n - 1] as number) - (t[from] as number) : 0;
 }
 
+/** No collections, nothing merged. */
+const PLAIN: Envelope = { cycles: 0, merged: 1 };
+
 /** The dear tests, on the window from index `from` on. */
-function judgeWindow(series: SeriesRecord, ring: number, from: number, cycles: number): Evidence {
+function judgeWindow(series: SeriesRecord, ring: number, from: number, { cycles, merged }: Envelope): Evidence {
   const { block } = series.profile.rings[ring] as RingProfile;
   const n = window.n - from;
   const t = window.t.subarray(from, window.n);
   const v = window.v.subarray(from, window.n);
   const plain = kendallVariance(v, n);
-  const first = theilSen(t, v, n, plain);
-  const inflation = autocorrelationInflation(t, v, n, first.slope);
+  const inflation = autocorrelationInflation(t, v, n);
   const variance = plain * inflation;
-  const { slope, low, high } = inflation > 1 ? theilSen(t, v, n, variance) : first;
+  const { slope, low, high } = theilSen(t, v, n, variance);
   const score = kendallScore(v, n);
   const span = spanOf(window, from);
   const evidence: Evidence = {
@@ -143,8 +147,9 @@ function judgeWindow(series: SeriesRecord, ring: number, from: number, cycles: n
     sigma: residualSpread(t, v, n, slope),
     cycles,
     openLevel: medianOf(v, 0, Math.min(3, n)),
+    level: medianOf(v, Math.max(0, n - 3), n),
   };
-  evidence.growing = isGrowing(series, evidence);
+  evidence.growing = isGrowing(series, evidence) && exceedsThePast(series, evidence, t, merged);
   judgeShape(series, evidence, t, v, slope);
   return evidence;
 }
@@ -175,30 +180,25 @@ function judgeShape(series: SeriesRecord, evidence: Evidence, t: Float64Array, v
     evidence.tail >= suspected.tail &&
     evidence.records >= suspected.records &&
     (steps.share <= suspected.stepShare || steps.count >= suspected.steps) &&
-    evidence.growth >= materialGrowth(series, suspected) &&
-    exceedsThePast(series, evidence, t, v);
+    evidence.growth >= materialGrowth(series, suspected);
 }
 
 /**
- * A ramp that only returns to where the process was within the last day (a collection cycle longer than the window, the
- * daily load) is no leak yet: the level must be a new high of the time before the window, as coarser rings remember it.
+ * A ramp that only returns to where the process was before (a collection cycle longer than the window, the load of the
+ * day or the week) is no growth yet: the level must be a new high of the time before the window, as this ring and the coarser
+ * ones remember it. The floor of a sawtooth is compared with rings whose blocks are long enough to hold a floor.
  */
-function exceedsThePast(series: SeriesRecord, evidence: Evidence, t: Float64Array, v: Float64Array): boolean {
+function exceedsThePast(series: SeriesRecord, evidence: Evidence, t: Float64Array, merged: number): boolean {
   const { rings, suspected } = series.profile;
   if (evidence.span >= suspected.recall) return true;
   const { block } = rings[evidence.ring] as RingProfile;
-  const n = evidence.points;
-  const level = medianOf(v, Math.max(0, n - 3), n);
   const begins = (t[0] as number) * block;
   for (let ring = evidence.ring; ring < liveRings(series); ring++) {
     const { block: length, capacity } = rings[ring] as RingProfile;
+    if (length < merged * block) continue;
     const to = Math.floor(begins / length);
-    const from = Math.max(
-      to - Math.ceil(suspected.recall / length),
-      getRing(series, ring, Q.newest) - capacity + 1,
-      Math.ceil(get(series, R.epochAt) / length),
-    );
-    for (let past = from; past < to; past++) if (blockAt(series, ring, past) >= level) return false;
+    const from = Math.max(getRing(series, ring, Q.newest) - capacity + 1, Math.ceil(get(series, R.epochAt) / length));
+    for (let past = from; past < to; past++) if (blockAt(series, ring, past) >= evidence.level) return false;
   }
   return true;
 }
@@ -210,7 +210,7 @@ function exceedsThePast(series: SeriesRecord, evidence: Evidence, t: Float64Arra
 export function measureGrowth(series: SeriesRecord): Evidence | null {
   for (let ring = 0; ring < liveRings(series); ring++) {
     gatherBlocks(series, ring, firstBlock(series, ring), window);
-    if (window.n >= series.profile.minimumBlocks) return judgeWindow(series, ring, 0, 0);
+    if (window.n >= series.profile.minimumBlocks) return judgeWindow(series, ring, 0, PLAIN);
   }
   return null;
 }
@@ -225,8 +225,8 @@ export function summariseEpoch(series: SeriesRecord): Evidence | null {
     const from = Math.ceil(begins / block);
     if (from <= getRing(series, ring, Q.newest) - capacity && ring < live - 1) continue;
     gatherBlocks(series, ring, from, window);
-    const { cycles } = lowerEnvelope(window);
-    return window.n < minimumTroughs ? null : judgeWindow(series, ring, 0, cycles);
+    const envelope = lowerEnvelope(window);
+    return window.n < minimumTroughs ? null : judgeWindow(series, ring, 0, envelope);
   }
   return null;
 }

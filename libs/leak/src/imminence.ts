@@ -40,7 +40,6 @@ function pessimisticTime(series: SeriesRecord): number | null {
   // Far from any answer below `leave`: spares nearly every process the test.
   if (!(rise > 0) || (limit - bytes) / rise > 4 * imminent.leave) return null;
   const plain = kendallVariance(v, n);
-  const { slope } = theilSen(t, v, n, plain);
-  const { low, high } = theilSen(t, v, n, plain * autocorrelationInflation(t, v, n, slope));
+  const { low, high } = theilSen(t, v, n, plain * autocorrelationInflation(t, v, n));
   return low > 0 ? timeToExhaustion(bytes, limit, high / block) : null;
 }

@@ -41,37 +41,77 @@ export function kendallVariance(v: Float64Array, n: number): number {
 }
 
 /**
- * How much autocorrelation inflates Var(S): (1+ρ)/(1−ρ) with ρ the lag-1 autocorrelation of the residuals about the
- * line with slope `b`, clipped to [0, 0.9]. Residuals, not values: the trend itself must not count as autocorrelation
- * (von Storch 1995; Yue et al. 2002). The factor is the limit for AR(1) of Bayley and Hammersley's effective n.
+ * How much autocorrelation inflates Var(S): (1+ρ)/(1−ρ), the limit for AR(1) of Bayley and Hammersley's effective n.
  */
-export function autocorrelationInflation(t: Float64Array, v: Float64Array, n: number, b: number): number {
-  const rho = residualAutocorrelation(t, v, n, b);
+export function autocorrelationInflation(t: Float64Array, v: Float64Array, n: number): number {
+  const rho = residualAutocorrelation(t, v, n);
   return (1 + rho) / (1 - rho);
 }
 
 const residuals = new Float64Array(512);
 
-export function residualAutocorrelation(t: Float64Array, v: Float64Array, n: number, b: number): number {
-  if (n < 3) return 0;
-  const origin = t[0] as number;
-  let mean = 0;
-  for (let i = 0; i < n; i++) {
-    residuals[i] = (v[i] as number) - b * ((t[i] as number) - origin);
-    mean += residuals[i] as number;
-  }
-  mean /= n;
-  let square = 0;
+/**
+ * ρ: lag-1 autocorrelation of what is left of v after a least-squares parabola, clipped to [0, 0.9]. The trend itself
+ * must not count as autocorrelation (von Storch 1995; Yue et al. 2002), and neither must its bend: about a straight line,
+ * an accelerating leak without any noise would have ρ ≈ 1.
+ */
+export function residualAutocorrelation(t: Float64Array, v: Float64Array, n: number): number {
+  if (n < 4) return 0;
+  const spread = detrend(t, v, n);
+  if (!(spread > 0)) return 0;
   let lagged = 0;
-  let before = 0;
+  for (let i = 1; i < n; i++) lagged += (residuals[i] as number) * (residuals[i - 1] as number);
+  return Math.min(0.9, Math.max(0, lagged / spread));
+}
+
+/** Writes v less its parabola into `residuals` and returns their sum of squares; 0 when only rounding is left. */
+function detrend(t: Float64Array, v: Float64Array, n: number): number {
+  const middle = ((t[0] as number) + (t[n - 1] as number)) / 2;
+  const half = ((t[n - 1] as number) - (t[0] as number)) / 2;
+  const scale = half > 0 ? 1 / half : 0;
+  // Orthogonal polynomials on the points themselves: 1, x − a, (x − b)(x − a) − c.
+  let sx = 0;
+  let sv = 0;
   for (let i = 0; i < n; i++) {
-    const r = (residuals[i] as number) - mean;
-    square += r * r;
-    if (i > 0) lagged += r * before;
-    before = r;
+    sx += ((t[i] as number) - middle) * scale;
+    sv += v[i] as number;
   }
-  if (!(square > 0)) return 0;
-  return Math.min(0.9, Math.max(0, lagged / square));
+  const a = sx / n;
+  const mean = sv / n;
+  let pp = 0;
+  let xpp = 0;
+  let pv = 0;
+  for (let i = 0; i < n; i++) {
+    const x = ((t[i] as number) - middle) * scale;
+    pp += (x - a) * (x - a);
+    xpp += x * (x - a) * (x - a);
+    pv += (x - a) * ((v[i] as number) - mean);
+  }
+  if (!(pp > 0)) return 0;
+  const b = xpp / pp;
+  const c = pp / n;
+  const linear = pv / pp;
+  let qq = 0;
+  let qv = 0;
+  let total = 0;
+  for (let i = 0; i < n; i++) {
+    const x = ((t[i] as number) - middle) * scale;
+    const q = (x - b) * (x - a) - c;
+    const r = (v[i] as number) - mean - linear * (x - a);
+    residuals[i] = r;
+    qq += q * q;
+    qv += q * r;
+    total += (v[i] as number) * (v[i] as number);
+  }
+  const curved = qq > 0 ? qv / qq : 0;
+  let squares = 0;
+  for (let i = 0; i < n; i++) {
+    const x = ((t[i] as number) - middle) * scale;
+    const r = (residuals[i] as number) - curved * ((x - b) * (x - a) - c);
+    residuals[i] = r;
+    squares += r * r;
+  }
+  return squares > total * 1e-20 ? squares : 0;
 }
 
 /** Robust spread of the residuals about slope `b`: 1.4826 × median absolute deviation. */

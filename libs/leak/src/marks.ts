@@ -67,8 +67,8 @@ export function growingFor(series: SeriesRecord, ring: number): number {
 }
 
 function holdTime(series: SeriesRecord, slope: number): number {
-  const { heldMinimum, heldMaximum, exhaustionShare } = series.profile.suspected;
+  const { heldMinimum, heldMaximum, heldUnbounded, exhaustionShare } = series.profile.suspected;
   const left = timeToExhaustion(get(series, R.bytes), get(series, R.limit), slope);
-  if (left === null) return heldMaximum;
+  if (left === null) return heldUnbounded;
   return Math.max(heldMinimum, Math.min(heldMaximum, left * exhaustionShare));
 }

@@ -40,6 +40,8 @@ export interface DetectorProfile {
   suspected: {
     heldMinimum: number;
     heldMaximum: number;
+    /** When nothing bounds it. */
+    heldUnbounded: number;
     exhaustionShare: number;
     tail: number;
     records: number;
@@ -106,7 +108,8 @@ export const PRODUCTION_PROFILE: DetectorProfile = {
   growing: { z: 3, bytes: 16 * MIB, limitShare: 0.02, sigmas: 4, passes: 3, failures: 3 },
   suspected: {
     heldMinimum: 12 * MINUTE,
-    heldMaximum: HOUR,
+    heldMaximum: 6 * HOUR,
+    heldUnbounded: HOUR,
     exhaustionShare: 0.25,
     tail: 0.4,
     records: 0.6,
@@ -115,7 +118,7 @@ export const PRODUCTION_PROFILE: DetectorProfile = {
     bytes: 50 * MIB,
     limitShare: 0.05,
     bic: 6,
-    bend: 0.6,
+    bend: 0.8,
     recall: 26 * HOUR,
   },
   weak: { tail: 0.25, z: 1.5, evaluations: 6 },
@@ -132,7 +135,7 @@ export const PRODUCTION_PROFILE: DetectorProfile = {
     epochs: 3,
   },
   cleared: { slopeShare: 0.25, held: 2 * HOUR, fall: 0.5, rearm: 24 * HOUR, z: 5 },
-  imminent: { exhaustion: 15 * MINUTE, leave: 30 * MINUTE, points: 10, failures: 3 },
+  imminent: { exhaustion: 15 * MINUTE, leave: 30 * MINUTE, points: 10, failures: 5 },
   urgent: 2 * HOUR,
   service: {
     epochs: 64,
@@ -165,6 +168,7 @@ export const DEMO_PROFILE: DetectorProfile = {
     ...PRODUCTION_PROFILE.suspected,
     heldMinimum: 24 * SECOND,
     heldMaximum: 30 * SECOND,
+    heldUnbounded: 30 * SECOND,
     bytes: 24 * MIB,
     limitShare: 0,
     recall: 52 * MINUTE,
@@ -178,7 +182,7 @@ export const DEMO_PROFILE: DetectorProfile = {
     instanceSpread: 2 * MINUTE,
   },
   cleared: { slopeShare: 0.25, held: MINUTE, fall: 0.5, rearm: 10 * MINUTE, z: 5 },
-  imminent: { exhaustion: MINUTE, leave: 2 * MINUTE, points: 10, failures: 3 },
+  imminent: { exhaustion: MINUTE, leave: 2 * MINUTE, points: 10, failures: 5 },
   urgent: 4 * MINUTE,
   service: { ...PRODUCTION_PROFILE.service, shortLife: 4 * MINUTE, retention: 24 * HOUR },
 };

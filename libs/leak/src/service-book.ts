@@ -2,7 +2,7 @@ import type { LeakState } from '@tidemark/contracts';
 import type { DetectorProfile } from './profile.js';
 import { get, R, stateOf, type SeriesRecord } from './registers.js';
 import { summarise, type ServiceEpoch } from './service-epoch.js';
-import { judgeService, type ServiceVerdict } from './service-verdict.js';
+import { isBatch, judgeService, type ServiceVerdict } from './service-verdict.js';
 import type { ServiceWord } from './state-machine.js';
 import type { EndCause, Transition } from './types.js';
 
@@ -94,13 +94,14 @@ export function noteState(book: ServiceBook, series: SeriesRecord, transition: T
 export function serviceWord(series: SeriesRecord, book: ServiceBook | undefined): ServiceWord {
   const { gate, confirmed } = series.profile;
   const record = book?.services.get(series.service);
-  if (!record) return { gate: gate.minimum, leaks: false, corroborated: false };
+  if (!record) return { gate: gate.minimum, leaks: false, corroborated: false, usual: 0 };
   const state = stateOf(series);
   const plateau = state === 'LEARNING' ? gate.plateauFactor * learnedPlateau(record.epochs) : 0;
   return {
     gate: Math.min(gate.maximum, Math.max(gate.minimum, plateau)),
     leaks: record.state === 'SUSPECTED' || record.state === 'CONFIRMED',
     corroborated: state === 'SUSPECTED' && isCorroborated(series, record, confirmed),
+    usual: usualPeak(series.profile, record),
   };
 }
 
@@ -113,7 +114,16 @@ function isCorroborated(
   const startedAt = get(series, R.startedAt);
   const others = record.suspects.filter((suspect) => Math.abs(suspect.startedAt - startedAt) >= instanceSpread);
   if (others.length + 1 >= instances) return true;
+  if (isBatch(series.profile, record.epochs)) return false;
   return record.epochs.filter((epoch) => epoch.suspected && epoch.startedAt > record.clearedAt).length + 1 >= epochs;
+}
+
+/** A batch job may exceed its highest run by a tenth before it is remarkable. */
+const REMARKABLE = 1.1;
+
+function usualPeak(profile: DetectorProfile, { epochs }: ServiceRecord): number {
+  if (!isBatch(profile, epochs)) return 0;
+  return REMARKABLE * epochs.reduce((highest, epoch) => Math.max(highest, epoch.peak), 0);
 }
 
 /** Ninetieth percentile of the ages at which lives that did not leak levelled off, ms; 0 for none. */

@@ -14,8 +14,9 @@ export interface ServiceEpoch {
   slope: number;
   /** Fitted growth after the warm-up, bytes. */
   growth: number;
-  /** Last value and limit, bytes. */
+  /** Last value, highest block that is remembered, and limit, bytes. */
   bytes: number;
+  peak: number;
   limit: number | null;
   suspected: boolean;
   /** Age at which it levelled off, ms. */
@@ -41,6 +42,7 @@ export function summarise(series: SeriesRecord, cause: EndCause): ServiceEpoch {
     slope: Number.isFinite(slope) ? slope : 0,
     growth: evidence ? evidence.growth : 0,
     bytes: get(series, R.bytes),
+    peak: highestBlock(series),
     limit: Number.isNaN(limit) ? null : limit,
     suspected: get(series, R.suspectedInEpoch) === 1,
     plateauAge: Number.isNaN(plateauAge) ? null : plateauAge,
@@ -54,4 +56,10 @@ export function isExhaustion(epoch: ServiceEpoch): boolean {
 
 export function lifetime(epoch: ServiceEpoch): number {
   return Math.max(0, epoch.endedAt - epoch.startedAt);
+}
+
+function highestBlock(series: SeriesRecord): number {
+  let highest = get(series, R.bytes);
+  for (const value of series.cells) if (value > highest) highest = value;
+  return highest;
 }

@@ -36,7 +36,7 @@ export function judgeService(profile: DetectorProfile, standing: Standing): Serv
   const rising = tested.length === 0 ? 0 : tested.filter((epoch) => epoch.slope > 0).length / tested.length;
   const life = medianOfLives(lives);
   const duty = dutyOf(lives);
-  const continuous = life >= service.shortLife || duty >= service.duty;
+  const continuous = !isBatch(profile, lives);
   const material = slope * DAY >= profile.suspected.bytes;
   const leaks = tested.length >= service.minimumEpochs && z >= service.z && rising >= 2 / 3 && material && continuous;
   const proven = exhaustions >= service.exhaustions || (leaks && suspected >= profile.confirmed.epochs);
@@ -51,6 +51,12 @@ export function judgeService(profile: DetectorProfile, standing: Standing): Serv
       ...{ suspectedEpochs: suspected, medianLifeSeconds: life / 1000, duty, recentZ: recent.z },
     },
   };
+}
+
+/** Short lives with pauses between them: jobs, of which each run grows. */
+export function isBatch(profile: DetectorProfile, epochs: readonly ServiceEpoch[]): boolean {
+  const { shortLife, duty } = profile.service;
+  return epochs.length > 0 && medianOfLives(epochs) < shortLife && dutyOf(epochs) < duty;
 }
 
 function nextServiceState(

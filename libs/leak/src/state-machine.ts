@@ -25,6 +25,8 @@ export interface ServiceWord {
   leaks: boolean;
   /** Enough other processes or earlier epochs of it are suspected. */
   corroborated: boolean;
+  /** What earlier runs of a batch job reached, bytes: a run that stays below it does as they did. 0 for other services. */
+  usual: number;
 }
 
 /**
@@ -33,10 +35,11 @@ export interface ServiceWord {
  */
 export function advanceState(series: SeriesRecord, evidence: readonly Evidence[], word: ServiceWord): void {
   for (const one of evidence) {
+    if (get(series, R.bytes) <= word.usual) break;
     const known = word.leaks && one.leakShaped && hasMark(series, one.ring, Mark.growing);
     if (known || isSuspicious(series, one)) setMark(series, one.ring, Mark.suspected, true);
   }
-  trackQuiet(series, evidence);
+  trackGrowth(series, evidence);
   // A state may be passed through at once, but no more than each of them once.
   for (let i = 0; i < LEAK_STATES.length; i++) {
     const next = nextState(series, evidence, word);
@@ -111,12 +114,18 @@ function isOver(series: SeriesRecord): boolean {
   return clock - get(series, R.fallClock) >= epoch.held;
 }
 
-/** Keeps since when the tail of the suspicious ring has risen no faster than a quarter of what it did. */
-function trackQuiet(series: SeriesRecord, evidence: readonly Evidence[]): void {
+/**
+ * Keeps the peak of the watched growth, and since when the tail of the suspicious ring has risen no faster than a quarter
+ * of what it did.
+ */
+function trackGrowth(series: SeriesRecord, evidence: readonly Evidence[]): void {
   const entry = get(series, R.entrySlope);
-  if (Number.isNaN(entry)) return;
+  const found = get(series, R.findingRing);
+  const watching = Number.isNaN(found) ? get(series, R.lead) : found;
   for (const one of evidence) {
-    if (one.ring !== get(series, R.findingRing)) continue;
+    if (one.ring !== watching) continue;
+    if (one.level > get(series, R.peak)) series.n[R.peak] = one.level;
+    if (Number.isNaN(entry)) continue;
     if (one.tailHigh > series.profile.cleared.slopeShare * entry) series.n[R.quietClock] = NaN;
     else if (Number.isNaN(get(series, R.quietClock))) series.n[R.quietClock] = get(series, R.clock);
   }
@@ -145,6 +154,10 @@ function isProven(series: SeriesRecord, evidence: Evidence): boolean {
   if (get(series, R.clock) - get(series, R.suspectedClock) < confirmed.held) return false;
   const left = timeToExhaustion(get(series, R.bytes), get(series, R.limit), evidence.slope);
   const wanted = left === null ? confirmed.spanMaximum : left * confirmed.spanShare;
+  // Another ring that is suspected but sees it level off withholds its consent.
+  for (let ring = 0; ring < liveRings(series); ring++) {
+    if (hasMark(series, ring, Mark.suspected) && getRing(series, ring, Q.weak) > 0) return false;
+  }
   const span = Math.max(evidence.span, growingFor(series, evidence.ring));
   return span >= Math.max(confirmed.spanMinimum, Math.min(confirmed.spanMaximum, wanted));
 }
