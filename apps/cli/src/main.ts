@@ -23,6 +23,11 @@ async function main(argv: readonly string[]): Promise<void> {
       if (!patient) setTimeout(() => process.exit(statusOf(signal)), STOP_DEADLINE_MS).unref();
     });
   }
+  process.on('uncaughtException', (error) => {
+    // Said last, after whoever holds the terminal has given it back.
+    process.once('exit', () => report(error, output.note, stop.signal));
+    process.exit(Exit.Internal);
+  });
   let status: number | undefined;
   const context: CommandContext = {
     output,

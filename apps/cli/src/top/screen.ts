@@ -1,6 +1,7 @@
 import { emitKeypressEvents } from 'node:readline';
 import type { ReadStream, WriteStream } from 'node:tty';
-import { paint, type Line } from '../terminal/style.js';
+import { displayWidth } from '../terminal/printable.js';
+import { lineWidth, paint, type Line } from '../terminal/style.js';
 import type { Size } from './frame.js';
 import type { Key } from './keys.js';
 
@@ -55,7 +56,8 @@ export function openScreen(input: ReadStream, output: WriteStream, colours: bool
     size: () => ({ columns: Math.max(20, output.columns || 80), rows: Math.max(5, output.rows || 24) }),
     draw(lines) {
       if (!terminal.taken) return;
-      const painted = lines.map((line) => paint(line, colours));
+      const columns = output.columns || 80;
+      const painted = lines.map((line) => paintRow(line, columns, colours));
       output.write(difference(shown, painted));
       shown = painted;
     },
@@ -106,13 +108,23 @@ function createTakeover(input: ReadStream, output: WriteStream): Takeover {
   };
 }
 
-/** What to send to a terminal that shows `before` so that it shows `after`. */
+const ERASE_REST = `${ESC}0m${ESC}K`;
+
+/** A line with what clears the rest of its row; after a full one the cursor stands on the last column, to be kept. */
+export function paintRow(line: Line, columns: number, colours: boolean): string {
+  const text = paint(line, colours);
+  // Without colours blanks at the end are not sent.
+  const width = colours ? lineWidth(line) : displayWidth(text);
+  return text + (width < columns ? ERASE_REST : '');
+}
+
+/** What to send to a terminal that shows the rows `before` so that it shows those of `after`. */
 export function difference(before: readonly string[], after: readonly string[]): string {
   let text = '';
   const rows = Math.max(before.length, after.length);
   for (let row = 0; row < rows; row++) {
-    const line = after[row] ?? '';
-    if (line !== before[row]) text += `${ESC}${row + 1};1H${line}${ESC}0m${ESC}K`;
+    const line = after[row] ?? ERASE_REST;
+    if (line !== before[row]) text += `${ESC}${row + 1};1H${line}`;
   }
   return text === '' ? '' : BEGIN + text + END;
 }
