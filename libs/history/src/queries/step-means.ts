@@ -39,7 +39,7 @@ export function stepMeans(
   }
   for (let step = first; step <= last; step++) {
     const row = rows[next]?.step === step ? rows[next++] : undefined;
-    const point = pointOf(step, window.stepMs, row, carried, source.carryMs, stop);
+    const point = pointOf(step, window.stepMs, row, carried, source, stop);
     if (point) points.push(point);
     if (row) carried = { at: row.lastAt, value: row.last };
   }
@@ -51,7 +51,7 @@ function pointOf(
   stepMs: number,
   row: StepRow | undefined,
   carried: { at: number; value: number } | null,
-  carryMs: number,
+  { carryMs, grainMs }: Source,
   stop: number,
 ): SeriesPoint | null {
   const start = step * stepMs;
@@ -65,6 +65,9 @@ function pointOf(
     if (span > 0) {
       area += carried.value * span;
       known += span;
+    }
+    // A rollup's row begins with its minute, in which the value from before held until the first sample.
+    if (span > 0 || (grainMs > 0 && carried.at + carryMs > start && stop > start)) {
       min = min === null ? null : Math.min(min, carried.value);
       max = max === null ? null : Math.max(max, carried.value);
     }
