@@ -36,7 +36,9 @@ async function runUp(context: CommandContext, standalone: string, args: readonly
   context.takeTimeToStop();
   const child = spawn(process.execPath, [standalone, ...args], { stdio: 'inherit' });
   const forward = (): void => {
-    const signal = context.signal.reason as NodeJS.Signals;
+    const asked = context.signal.reason as NodeJS.Signals;
+    // A terminal that goes away is a reason to stop in good order, which only SIGTERM and SIGINT mean to the child.
+    const signal = asked === 'SIGHUP' ? 'SIGTERM' : asked;
     // A terminal sends Ctrl-C to the whole process group: a second SIGINT would read as "now, at once".
     if (signal !== 'SIGINT' || !isInteractive()) child.kill(signal);
   };

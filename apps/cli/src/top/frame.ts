@@ -78,7 +78,7 @@ function topColumns(state: TopState): Column<TopProcess>[] {
       title: 'RECENT',
       minWidth: SPARK_WIDTH,
       priority: 8,
-      cell: (row) => ({ text: spark(state.recent.get(row.key)), style: 'accent' }),
+      cell: (row) => sparkCell(state.recent.get(row.key)),
     },
     {
       title: 'COMMAND',
@@ -130,6 +130,12 @@ function growthCell(row: TopProcess): Cell {
   const sure = growth.low > 0;
   const large = growth.bytesPerHour >= 1024 * 1024;
   return { text: formatGrowth(growth.bytesPerHour), style: sure && large ? 'warning' : 'dim' };
+}
+
+/** What stays flat steps back. */
+function sparkCell(recent: readonly (number | null)[] | undefined): Cell {
+  const text = spark(recent);
+  return { text, style: /[^ ▁]/.test(text) ? 'accent' : 'dim' };
 }
 
 function stateStyle(state: string | null): Style {
