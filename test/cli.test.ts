@@ -173,7 +173,7 @@ describe('tidemark ps', () => {
   it('stays quiet when head has enough', async () => {
     const pipe = `("$0" "$1" ps --url "$2"; echo "status $?" >&2) | head -1`;
     const args = ['-c', pipe, process.execPath, tidemark, cluster.url];
-    const [stdout, stderr] = await new Promise<string[]>((resolve) =>
+    const [stdout, stderr] = await new Promise<[string, string]>((resolve) =>
       execFile('bash', args, (_, out, err) => resolve([out, err])),
     );
     expect(stdout.split('\n')).toHaveLength(2);
