@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { DEMO_PROFILE, PRODUCTION_PROFILE } from '@tidemark/leak';
 import { CsvError, parse } from 'csv-parse';
 import { CliError, Exit, type ExitCode } from '../exit-codes.js';
-import { printable } from '../terminal/printable.js';
+import { printable, printableJson } from '../terminal/printable.js';
 import { createRowJudge } from './judge-rows.js';
 import { readSeriesRow, REQUIRED_COLUMNS, RowError } from './series-row.js';
 
@@ -35,7 +35,7 @@ export async function runDetect(options: DetectOptions): Promise<ExitCode> {
   const rows = source.pipe(csvParser(complaints.bad));
   source.on('error', (error: Error) => rows.destroy(error));
   const write = async (line: object): Promise<void> => {
-    if (!options.output.write(`${JSON.stringify(line)}\n`)) await once(options.output, 'drain');
+    if (!options.output.write(`${printableJson(line)}\n`)) await once(options.output, 'drain');
   };
 
   try {
