@@ -66,10 +66,53 @@ export function decompress(value: Uint8Array, encoding: string = 'identity'): Ui
   throw new ContractError('CONTRACT_TOO_LARGE', `record is larger than ${MAX_RECORD_BYTES} bytes when decompressed`);
 }
 
+/** No record nests deeper; parsers and printers need stack or much time for what does. */
+const MAX_DEPTH = 32;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPENING = [0x5b, 0x7b];
+const CLOSING = [0x5d, 0x7d];
+
+/** Whether JSON text nests deeper than MAX_DEPTH. Cheap for a record with few brackets, linear for any other. */
+function isTooDeep(json: Buffer): boolean {
+  let opened = 0;
+  for (const bracket of OPENING) {
+    for (let at = json.indexOf(bracket); at >= 0 && opened <= MAX_DEPTH; at = json.indexOf(bracket, at + 1)) opened++;
+  }
+  return opened > MAX_DEPTH && nestsTooDeep(json);
+}
+
+function nestsTooDeep(json: Buffer): boolean {
+  let depth = 0;
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at]!;
+    if (byte === QUOTE) at = endOfString(json, at);
+    else if (byte === OPENING[0] || byte === OPENING[1]) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (byte === CLOSING[0] || byte === CLOSING[1]) depth--;
+  }
+  return false;
+}
+
+/** Position of the quote that ends the string which begins at `start`, or behind the text. */
+function endOfString(json: Buffer, start: number): number {
+  let at = start + 1;
+  while (at < json.length && json[at] !== QUOTE) at += json[at] === BACKSLASH ? 2 : 1;
+  return at;
+}
+
 /** Parses a record's JSON; throws ContractError with the first bytes of what was not JSON. */
 export function parseRecordJson(value: Uint8Array, encoding?: string): unknown {
   const plain = decompress(value, encoding);
-  const text = Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength).toString('utf8');
+  const bytes = Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
+  if (isTooDeep(bytes)) {
+    throw new ContractError(
+      'CONTRACT_SHAPE',
+      `record of ${plain.byteLength} bytes nests deeper than ${MAX_DEPTH} levels; none of ours does`,
+    );
+  }
+  const text = bytes.toString('utf8');
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { compress, ENCODING_HEADER, parseRecordJson } from './encoding.js';
-import { ContractError } from './errors.js';
+import { shapeError } from './errors.js';
 import { isNodeId, type NodeId, type ProcessKey } from './ids.js';
+import { MAX_TIME } from './time.js';
 import type { EncodedRecord } from './sample-chunk.js';
 
 export const LEAK_STATES = [
@@ -17,7 +18,11 @@ export const LEAK_STATES = [
 export type LeakState = (typeof LEAK_STATES)[number];
 
 const count = z.number().int().nonnegative();
+const time = count.max(MAX_TIME);
 const finite = z.number();
+const text = z.string().max(4096);
+/** More numbers than this explain nothing to anybody. */
+const MAX_EVIDENCE = 200;
 
 const findingSchema = z.object({
   v: z.literal(1),
@@ -30,22 +35,25 @@ const findingSchema = z.object({
   node: z.custom<NodeId>((value) => typeof value === 'string' && isNodeId(value), 'must be a node id'),
   process: z
     .object({
-      key: z.string().transform((key) => key as ProcessKey),
-      pid: count,
-      program: z.string(),
-      commandLine: z.string().nullable(),
-      user: z.string().nullable(),
+      key: z
+        .string()
+        .max(600)
+        .transform((key) => key as ProcessKey),
+      pid: count.max(0xffff_ffff),
+      program: text,
+      commandLine: z.string().max(65_536).nullable(),
+      user: text.nullable(),
     })
     .nullable(),
-  service: z.string(),
+  service: text,
   state: z.enum(LEAK_STATES),
   previous: z.enum(LEAK_STATES),
   imminent: z.boolean(),
   /** 0 to 1. */
   confidence: z.number().min(0).max(1),
   /** When the id began, and when this state was entered; data time, epoch milliseconds. */
-  openedAt: count,
-  at: count,
+  openedAt: time,
+  at: time,
   /** rssAnon + swap now, bytes. */
   bytes: count,
   /** What it would exhaust, bytes; null when nothing bounds it. */
@@ -57,7 +65,9 @@ const findingSchema = z.object({
   /** One sentence for a person. */
   message: z.string().max(2000),
   /** The numbers that the verdict was made of, by name. */
-  evidence: z.record(z.string(), z.number().nullable()),
+  evidence: z
+    .record(z.string().max(100), z.number().nullable())
+    .refine((evidence) => Object.keys(evidence).length <= MAX_EVIDENCE, `must have at most ${MAX_EVIDENCE} numbers`),
 });
 
 const acknowledgementSchema = z.object({
@@ -66,7 +76,7 @@ const acknowledgementSchema = z.object({
   id: z.string().min(1).max(600),
   /** Subject of the finding, so that both records share a key. */
   subject: z.string().min(1).max(4096),
-  at: count,
+  at: time,
   note: z.string().max(4000).nullable(),
 });
 
@@ -85,6 +95,5 @@ export function encodeFindingRecord(record: FindingRecord): EncodedRecord {
 export function decodeFindingRecord(value: Uint8Array, headers: Readonly<Record<string, string>> = {}): FindingRecord {
   const result = schema.safeParse(parseRecordJson(value, headers[ENCODING_HEADER]));
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw new ContractError('CONTRACT_SHAPE', `finding: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is wrong'}`);
+  throw shapeError('finding', result.error.issues[0]);
 }

@@ -6,4 +6,5 @@ export * from './node-record.js';
 export * from './process-columns.js';
 export * from './sample-chunk.js';
 export * from './system-sample.js';
+export * from './time.js';
 export * from './topics.js';

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { compress, ENCODING_HEADER, parseRecordJson } from './encoding.js';
-import { ContractError } from './errors.js';
+import { shapeError } from './errors.js';
 import { isBootId, isNodeId, type NodeId } from './ids.js';
+import { MAX_TIME } from './time.js';
 import type { EncodedRecord } from './sample-chunk.js';
 
 const count = z.number().int().nonnegative();
+const time = count.max(MAX_TIME);
 
 const schema = z.object({
   v: z.literal(1),
@@ -12,7 +14,7 @@ const schema = z.object({
   boot: z.string().refine(isBootId, 'must be a boot id'),
   run: z.string().refine(isBootId, 'must be a run id'),
   /** Epoch milliseconds of the node's clock. */
-  at: count,
+  at: time,
   /** LEAVING is the last word of a collector that was asked to stop. */
   state: z.enum(['UP', 'LEAVING']),
   hostname: z.string().min(1).max(253),
@@ -21,7 +23,7 @@ const schema = z.object({
   cpus: count,
   pageSize: count,
   /** Epoch milliseconds of boot. */
-  bootedAt: count,
+  bootedAt: time,
   /** Milliseconds between two rounds. */
   interval: count,
   processes: count,
@@ -30,7 +32,7 @@ const schema = z.object({
   collector: z.object({
     version: z.string().max(64),
     pid: count,
-    startedAt: count,
+    startedAt: time,
     rounds: count,
     /** CPU time of the collector's rounds, milliseconds. */
     cpuMs: z.number().nonnegative(),
@@ -66,9 +68,5 @@ export function encodeNodeRecord(record: NodeRecord): EncodedRecord {
 export function decodeNodeRecord(value: Uint8Array, headers: Readonly<Record<string, string>> = {}): NodeRecord {
   const result = schema.safeParse(parseRecordJson(value, headers[ENCODING_HEADER]));
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw new ContractError(
-    'CONTRACT_SHAPE',
-    `node record: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is wrong'}`,
-  );
+  throw shapeError('node record', result.error.issues[0]);
 }

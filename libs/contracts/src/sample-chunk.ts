@@ -1,14 +1,18 @@
 import { compress, ENCODING_HEADER, parseRecordJson } from './encoding.js';
-import { ContractError } from './errors.js';
+import { ContractError, describeValue } from './errors.js';
 import { isBootId, isNodeId, type NodeId } from './ids.js';
 import { PROCESS_NUMBERS, type ExitColumns, type FactColumns, type ProcessColumns } from './process-columns.js';
 import { checkSystemSample } from './system-sample-check.js';
+import { MAX_TIME } from './time.js';
 import type { SystemSample } from './system-sample.js';
 
 export const SAMPLE_CHUNK_VERSION = 1;
 
 /** A chunk never has more rows than this: a larger round is cut into parts. */
 export const MAX_CHUNK_ROWS = 20_000;
+
+/** A round never has more parts than this: consumers may wait for all of them. */
+export const MAX_CHUNK_PARTS = 1_000;
 
 /**
  * One round of one collector, or a part of a large one.
@@ -67,7 +71,7 @@ export function checkSampleChunk(json: unknown): SampleChunk {
   if (chunk.v !== SAMPLE_CHUNK_VERSION) {
     throw new ContractError(
       'CONTRACT_VERSION',
-      `sample chunk is of version ${JSON.stringify(chunk.v)?.slice(0, 40)}; this build reads version ${SAMPLE_CHUNK_VERSION}`,
+      `sample chunk is of version ${describeValue(chunk.v)}; this build reads version ${SAMPLE_CHUNK_VERSION}`,
     );
   }
   if (typeof chunk.node !== 'string' || !isNodeId(chunk.node)) shape('node', 'a node id', chunk.node);
@@ -75,11 +79,11 @@ export function checkSampleChunk(json: unknown): SampleChunk {
   if (typeof chunk.run !== 'string' || !isBootId(chunk.run)) shape('run', 'a run id', chunk.run);
   count(chunk.seq, 'seq');
   count(chunk.at, 'at');
-  // 3000-01-01: a later time is damage, and would outlive every retention.
-  if ((chunk.at as number) > 32_503_680_000_000) shape('at', 'a time before the year 3000', chunk.at);
+  if ((chunk.at as number) > MAX_TIME) shape('at', 'a time before the year 3000', chunk.at);
   if (typeof chunk.keyframe !== 'boolean') shape('keyframe', 'true or false', chunk.keyframe);
   count(chunk.part, 'part');
   count(chunk.parts, 'parts');
+  if ((chunk.parts as number) > MAX_CHUNK_PARTS) shape('parts', `at most ${MAX_CHUNK_PARTS}`, chunk.parts);
   if ((chunk.part as number) >= (chunk.parts as number)) shape('part', 'below parts', chunk.part);
   checkProcesses(object(chunk.procs, 'procs'));
   checkFacts(object(chunk.facts, 'facts'));
@@ -100,7 +104,7 @@ function checkProcesses(columns: Columns): void {
 
 function checkFacts(columns: Columns): void {
   const rows = identity(columns, 'facts');
-  counts(columns['startedAt'], 'facts.startedAt', rows, false);
+  counts(columns['startedAt'], 'facts.startedAt', rows, false, MAX_TIME);
   strings(columns['program'], 'facts.program', rows, 4096, false);
   strings(columns['commandLine'], 'facts.commandLine', rows, 65_536, true);
   counts(columns['uid'], 'facts.uid', rows, true);
@@ -163,6 +167,5 @@ function object(value: unknown, name: string): Record<string, unknown> {
 }
 
 function shape(field: string, wanted: string, found: unknown): never {
-  const text = found === undefined ? 'nothing' : (JSON.stringify(found) ?? String(found));
-  throw new ContractError('CONTRACT_SHAPE', `sample chunk: ${field} must be ${wanted}, found ${text.slice(0, 60)}`);
+  throw new ContractError('CONTRACT_SHAPE', `sample chunk: ${field} must be ${wanted}, found ${describeValue(found)}`);
 }

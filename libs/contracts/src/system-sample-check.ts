@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ContractError } from './errors.js';
+import { shapeError } from './errors.js';
 
 const number = z.number().nonnegative();
 const name = z.string().min(1).max(4096);
@@ -28,8 +28,5 @@ export function checkSystemSample(json: unknown): void {
   const result = schema.safeParse(json);
   if (result.success) return;
   const issue = result.error.issues[0];
-  throw new ContractError(
-    'CONTRACT_SHAPE',
-    `sample chunk: system.${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is wrong'}`,
-  );
+  throw shapeError('sample chunk', issue && { path: ['system', ...issue.path], message: issue.message });
 }

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { decompress, ENCODING_HEADER } from './encoding.js';
+import { decodeFindingRecord, encodeFindingRecord } from './finding.js';
+import { decodeNodeRecord, encodeNodeRecord } from './node-record.js';
+import { decodeSampleChunk, encodeSampleChunk, type EncodedRecord } from './sample-chunk.js';
+
+/*
+ * The files in testdata are records as version 1 wrote them. They are never written anew: a build that cannot read
+ * them cannot read what is in the log, and one that writes other bytes for the same record changed the contract.
+ */
+
+type Headers = Readonly<Record<string, string>>;
+
+const contracts: {
+  name: string;
+  decode: (value: Uint8Array, headers: Headers) => never;
+  encode: (record: never) => EncodedRecord;
+}[] = [
+  { name: 'sample-chunk.v1', decode: decodeSampleChunk as never, encode: encodeSampleChunk },
+  { name: 'node-record.v1', decode: decodeNodeRecord as never, encode: encodeNodeRecord },
+  { name: 'finding.v1', decode: decodeFindingRecord as never, encode: encodeFindingRecord },
+  { name: 'acknowledgement.v1', decode: decodeFindingRecord as never, encode: encodeFindingRecord },
+];
+
+function golden(file: string): Buffer {
+  return readFileSync(join(import.meta.dirname, '..', 'testdata', file));
+}
+
+describe.each(contracts)('$name', ({ name, decode, encode }) => {
+  const json = golden(`${name}.json`);
+
+  test('is read from the bytes that were once written, plain and compressed', () => {
+    const record: unknown = JSON.parse(json.toString());
+    expect(decode(json, { [ENCODING_HEADER]: 'identity' })).toEqual(record);
+    expect(decode(Buffer.from(json), {})).toEqual(record);
+    expect(decode(golden(`${name}.json.gz`), { [ENCODING_HEADER]: 'gzip' })).toEqual(record);
+  });
+
+  test('is written as the very bytes that were once written', () => {
+    const { value, headers } = encode(decode(json, {}));
+    expect(Buffer.from(decompress(value, headers[ENCODING_HEADER])).toString()).toBe(json.toString());
+  });
+
+  test('with a field that this build does not know is read all the same', () => {
+    const newer = { ...(JSON.parse(json.toString()) as object), addedLater: { any: ['thing'] } };
+    expect(decode(Buffer.from(JSON.stringify(newer)), {})).toMatchObject(JSON.parse(json.toString()) as object);
+  });
+});
