@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -89,6 +89,53 @@ describe('the tidemark command without a server', () => {
     });
     expect(stdout).toBe('');
     expect(stderr).toBe('status 0\n');
+  });
+});
+
+describe('tidemark detect', () => {
+  const csv = ['series,ts,bytes']
+    .concat(
+      Array.from({ length: 120 }, (_, second) => {
+        const at = 1_700_000_000_000 + second * 1_000;
+        return `leak,${at},${100_000_000 + second * 1_048_576}\nflat,${at},2147483648`;
+      }),
+    )
+    .join('\n');
+
+  it('tells a leak from what is only large, from a file and from standard input alike', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tidemark-cli-'));
+    try {
+      const file = join(directory, 'series.csv');
+      writeFileSync(file, csv);
+      const fromFile = await runCli(['detect', file, '--profile', 'demo', '--summary']);
+      expect({ status: fromFile.status, stderr: fromFile.stderr }).toEqual({ status: 0, stderr: '' });
+      const summaries = fromFile.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { series: string; state?: string })
+        .filter(({ state }) => state !== undefined);
+      expect(summaries).toMatchObject([
+        { series: 'leak', state: 'SUSPECTED' },
+        { series: 'flat', state: 'STABLE' },
+      ]);
+      const piped = execFileSync(process.execPath, [tidemark, 'detect', '-', '--profile', 'demo', '--summary'], {
+        input: csv,
+        encoding: 'utf8',
+      });
+      expect(piped).toBe(fromFile.stdout);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it.each([
+    ['/nonexistent.csv', 3, 'does not exist'],
+    [join(root, 'LICENSE'), 7, 'series and ts and bytes missing'],
+  ])('says of %s why it cannot be judged, with status %i', async (file, code, text) => {
+    const { status, stdout, stderr } = await runCli(['detect', file]);
+    expect(stderr).toContain(text);
+    expect(stderr).toMatch(/^tidemark: [^\n]+\n$/);
+    expect({ status, stdout }).toEqual({ status: code, stdout: '' });
   });
 });
 
