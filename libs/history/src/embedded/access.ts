@@ -36,30 +36,32 @@ export interface Asked {
   /** The HTTP method allows reading only. */
   readOnly: boolean;
   shape: StatementShape;
-  classification: Classification;
+  /** What the engine's parser says; null when it was not asked, for an admin who may do everything. */
+  classification: Classification | null;
   parameters: readonly (readonly [name: string, value: string])[];
 }
 
 /**
- * Lets a statement pass or not, by what the engine's parser says of it. What tables, files and networks a reader may
- * touch is the engine's own access control (see engine-config.ts); here is what that does not cover.
+ * Lets a statement pass or not. What tables, files and networks a reader may touch is the engine's own access control
+ * (see engine-config.ts); here is what that does not cover.
  *
  * @throws EngineException as the server would.
  */
 export function permit({ role, readOnly, shape, classification, parameters }: Asked): void {
-  if (shape.several || classification.statementCount > 1) {
+  if (shape.verb === '') throw new EngineException(62, 'SYNTAX_ERROR', 'Empty query');
+  if (shape.several || (classification?.statementCount ?? 1) > 1) {
     throw new EngineException(62, 'SYNTAX_ERROR', 'Multi-statements are not allowed');
   }
-  if (shape.usesFiles && classification.queryClass !== StatementClass.readOnly) {
+  // A text the parser does not know is let through: running it gives the syntax error.
+  const { readOnly: reading, unknown } = StatementClass;
+  const reads = classification?.queryClass === reading || classification?.queryClass === unknown;
+  if (shape.usesFiles) {
     throw new EngineException(
       358,
       'INTO_OUTFILE_NOT_ALLOWED',
       'INTO OUTFILE and FROM INFILE are not allowed over HTTP',
     );
   }
-  // A text the parser does not know is let through: running it gives the syntax error.
-  const reads =
-    classification.queryClass === StatementClass.readOnly || classification.queryClass === StatementClass.unknown;
   if (role === 'reader') permitReader(shape, parameters, reads);
   else if (readOnly && !reads) {
     throw new EngineException(
@@ -73,17 +75,10 @@ export function permit({ role, readOnly, shape, classification, parameters }: As
 
 function permitReader(shape: StatementShape, parameters: Asked['parameters'], reads: boolean): void {
   if (!reads) throw new EngineException(164, 'READONLY', 'reader: Cannot execute query in readonly mode');
-  if (shape.usesFiles) {
-    throw new EngineException(
-      358,
-      'INTO_OUTFILE_NOT_ALLOWED',
-      'INTO OUTFILE and FROM INFILE are not allowed over HTTP',
-    );
-  }
   // A function can be named without being called (arrayMap(file, …), * APPLY file), so the bare name is enough.
-  const names = shape.tokens.filter(({ kind }) => kind === 'word' || kind === 'quoted').map(({ text }) => text);
-  const values = names.includes('Identifier') ? parameters.map(([, value]) => value.replace(/[`"\\\s]/g, '')) : [];
-  const found = [...names, ...values].find((name) => hostFunctions.has(name.toLowerCase()));
+  const byName = [...shape.mentions].find((name) => hostFunctions.has(name));
+  const values = shape.mentions.has('identifier') ? parameters.map(([, value]) => value.replace(/[`"\\\s]/g, '')) : [];
+  const found = byName ?? values.find((value) => hostFunctions.has(value.toLowerCase()));
   if (found === undefined) return;
   throw new EngineException(
     497,

@@ -1,4 +1,5 @@
 /* The child process: holds the engine and serves it, until its parent says stop or is gone. */
+import { createConnectionPool } from './connection-pool.js';
 import { openDataDirectory, makePipes, type DataDirectory } from './data-directory.js';
 import { EmbeddedError } from './embedded-error.js';
 import { writeEngineConfig } from './engine-config.js';
@@ -57,6 +58,7 @@ async function buildParts(options: ChildOptions, directory: DataDirectory, engin
     pipes: makePipes(directory.run, running),
     reading: createLanes(running, waiting),
     writing: createLanes(1, waiting),
+    pool: createConnectionPool(engine, running * 2),
     sessions: createHttpSessions(),
     readerLimits: { memoryBytes: Math.floor(options.memoryBytes / 2), executionSeconds: readerSeconds },
     queryIds: new Set(),
@@ -102,6 +104,7 @@ function stopOnRequest(server: ReturnType<typeof createHttpServer>, parts: Serve
     server.closeIdleConnections();
     await Promise.all([parts.reading.idle(), parts.writing.idle()]);
     parts.sessions.closeAll();
+    parts.pool.closeAll();
     server.closeAllConnections();
     keeper.close();
     process.exit(0);

@@ -12,7 +12,7 @@ import { knownEncodings, type ResponseEncoding } from './response-encoding.js';
 import { createResultWriter, sendException } from './result-writer.js';
 import { runInsert, runText } from './run-statement.js';
 import type { ServerParts } from './server-parts.js';
-import { assignments, prelude } from './settings.js';
+import { assignments, parameterPrelude, prelude } from './settings.js';
 import { readShape } from './statement.js';
 
 const encodings = knownEncodings();
@@ -30,7 +30,10 @@ export async function answerQuery(
 ): Promise<void> {
   const { version } = parts.identity;
   const gone = new AbortController();
-  response.once('close', () => gone.abort(new EngineException(394, 'QUERY_WAS_CANCELLED', 'Query was cancelled')));
+  response.once('close', () => {
+    if (response.writableFinished) return;
+    gone.abort(new EngineException(394, 'QUERY_WAS_CANCELLED', 'Query was cancelled'));
+  });
   let headers: Record<string, string> = {};
   let packing: { encoding: ResponseEncoding | null; blocks: boolean } = { encoding: null, blocks: false };
   try {
@@ -84,12 +87,11 @@ interface Run {
 
 async function runStatement(run: Run): Promise<void> {
   const { parts, request, role, statement, signal } = run;
-  const insertsRows =
-    statement.kind === 'insert' || (readShape(statement.sql).verb === 'INSERT' && !/\bSELECT\b/i.test(statement.sql));
+  const insertsRows = statement.kind === 'insert' || isInsertOfRows(statement.sql);
   const lane = await (insertsRows ? parts.writing : parts.reading).take(signal);
   try {
     const lent = await openConnection(run);
-    let usable = false;
+    let state = { usable: false, clean: false };
     try {
       const context = {
         engine: parts.engine,
@@ -101,53 +103,58 @@ async function runStatement(run: Run): Promise<void> {
         defaultFormat: request.defaultFormat ?? 'TabSeparated',
         writer: (format: string | null) => openWriter(run, format),
       };
-      if (statement.kind === 'insert') await runInsert(statement, context);
-      else await runText(statement.sql, context);
-      usable = true;
+      const { clean } = await (statement.kind === 'insert'
+        ? runInsert(statement, context)
+        : runText(statement.sql, context));
+      state = { usable: true, clean };
     } finally {
-      await lent.giveBack(usable);
+      await lent.giveBack(state);
     }
   } finally {
     lane.release();
   }
 }
 
-interface Lent {
-  connection: Connection;
-  giveBack(usable: boolean): Promise<void>;
+function isInsertOfRows(sql: string): boolean {
+  if (!/^\s*insert\b/i.test(sql)) return false;
+  return !readShape(sql).mentions.has('select');
 }
 
-/** A fresh engine session for the request, or the one its session_id names. */
+interface Lent {
+  connection: Connection;
+  /** `usable` false when the request broke off; `clean` when its statement left the engine session as it was. */
+  giveBack(state: { usable: boolean; clean: boolean }): Promise<void>;
+}
+
+/** An engine session set up for the request, or the one its session_id names. */
 async function openConnection({ parts, request, role }: Run): Promise<Lent> {
-  const { engine, sessions, readerLimits } = parts;
-  const start = async (asked: QueryRequest) => {
-    const connection = engine.connect();
-    try {
-      await connection.query(prelude(asked, role, readerLimits));
-      return connection;
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
-  };
+  const { pool, sessions, readerLimits } = parts;
+  const parameters = parameterPrelude(request.parameters);
   // A reader can neither make temporary tables nor SET: nothing would live in its session.
   if (request.session === null || role === 'reader') {
-    const connection = await start(request);
-    return { connection, giveBack: async () => connection.close() };
-  }
-  const lasting = { ...request, settings: [], parameters: [] };
-  const { connection, giveBack } = await sessions.borrow(request.session, () => start(lasting));
-  try {
-    const restore = await setForOneQuery(connection, request.settings);
-    await connection.query(prelude({ ...request, settings: [] }, role, readerLimits));
+    const wanted = prelude(request, role, readerLimits);
+    const connection = await pool.take(wanted, parameters);
     return {
       connection,
-      async giveBack(usable) {
-        if (restore === '') return giveBack(usable);
-        await connection.query(restore).then(
-          () => giveBack(usable),
-          () => giveBack(false),
-        );
+      giveBack: async ({ usable, clean }) => pool.giveBack(wanted, connection, usable && clean && parameters === ''),
+    };
+  }
+  const lasting = prelude({ ...request, settings: [] }, role, readerLimits);
+  const { connection, giveBack } = await sessions.borrow(request.session, () => pool.take(lasting, ''));
+  try {
+    const restore = await setForOneQuery(connection, request.settings);
+    const more = [request.database === null ? '' : lasting, parameters].filter(Boolean).join(';\n');
+    if (more !== '') await connection.query(more);
+    return {
+      connection,
+      async giveBack({ usable }) {
+        const restored =
+          restore === '' ||
+          (await connection.query(restore).then(
+            () => true,
+            () => false,
+          ));
+        giveBack(usable && restored);
       },
     };
   } catch (error) {

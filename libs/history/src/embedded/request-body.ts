@@ -18,7 +18,7 @@ export type Statement =
   | { kind: 'insert'; text: Buffer; head: InsertHead; file: string };
 
 /** Of SQL; rows of an INSERT do not count. */
-const maxTextBytes = 16 * 2 ** 20;
+const maxTextBytes = 4 * 2 ** 20;
 /** How much of a body is looked at to find out whether rows follow. */
 const windowBytes = 256 * 2 ** 10;
 /** Silence of a client in the middle of a body after which the request is given up. */
@@ -43,9 +43,10 @@ export async function readStatement(
   place: BodyPlace,
   allow: (kind: Statement['kind']) => void,
 ): Promise<Statement> {
+  const { socket } = message;
   const silence = () =>
     message.destroy(new EngineException(209, 'SOCKET_TIMEOUT', 'Timeout exceeded while reading from socket'));
-  message.socket.setTimeout(receiveTimeoutMs, silence);
+  socket.setTimeout(receiveTimeoutMs, silence);
   try {
     const body = decodeBody(message, request);
     if (/^multipart\/form-data/i.test(message.headers['content-type'] ?? '')) await readFields(message, body, request);
@@ -55,8 +56,8 @@ export async function readStatement(
   } catch (error) {
     throw asReadError(error);
   } finally {
-    message.socket.setTimeout(0);
-    message.socket.removeListener('timeout', silence);
+    socket.setTimeout(0);
+    socket.removeListener('timeout', silence);
   }
 }
 

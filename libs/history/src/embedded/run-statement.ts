@@ -1,5 +1,5 @@
 import { permit, type Role } from './access.js';
-import { StatementClass, type Connection, type Engine } from './engine.js';
+import type { Connection, Engine } from './engine.js';
 import { EngineException, toException } from './exception.js';
 import { openOutputPipe } from './output-pipe.js';
 import type { QueryRequest } from './request.js';
@@ -21,33 +21,57 @@ export interface RunContext {
   writer(format: string | null): ResultWriter;
 }
 
-const resultVerbs = new Set(['SELECT', 'WITH', 'FROM', '(']);
+/** Statements whose results may be large. */
+const streamedVerbs = new Set(['SELECT', 'WITH', 'FROM', '(']);
+/** Others that leave nothing behind in the engine session. */
+const cleanVerbs = new Set(['INSERT', 'SHOW', 'DESCRIBE', 'DESC', 'EXISTS', 'EXPLAIN', 'CHECK']);
+const silentVerbs = new Set(
+  'INSERT CREATE ALTER DROP RENAME TRUNCATE OPTIMIZE SET USE DETACH ATTACH SYSTEM DELETE UPDATE GRANT REVOKE'.split(
+    ' ',
+  ),
+);
 const syntaxError = 62;
 
-/** Runs SQL without rows of its own and sends its result. */
-export async function runText(sql: string, context: RunContext): Promise<void> {
-  const { connection, request, role } = context;
+/** Runs SQL without rows of its own and sends its result. Tells whether the engine session is as it was before. */
+export async function runText(sql: string, context: RunContext): Promise<{ clean: boolean }> {
+  const { request, role } = context;
   const shape = readShape(sql);
-  const classification = await connection.classify(sql);
+  // Who may do everything is not worth asking the parser for.
+  const mayAll = role === 'admin' && !request.readOnly;
+  const classification = mayAll ? null : await context.connection.classify(sql);
   permit({ role, readOnly: request.readOnly, shape, classification, parameters: request.parameters });
-  const streams = classification.queryClass === StatementClass.readOnly && resultVerbs.has(shape.verb);
-  if (streams && (await streamResult(sql, shape, context))) return;
-  const hasResult = classification.queryClass === StatementClass.readOnly || shape.verb === 'KILL';
+  const streams = streamedVerbs.has(shape.verb);
+  const streamed = streams ? await streamResult(sql, shape, context) : 'refused';
+  if (streamed !== 'refused') return { clean: streamed === 'sent' };
+  const sent = await bufferResult(sql, shape, context);
+  return { clean: sent && (streams || cleanVerbs.has(shape.verb)) };
+}
+
+/** False when it failed. */
+async function bufferResult(sql: string, shape: StatementShape, context: RunContext): Promise<boolean> {
+  const { connection } = context;
+  const hasResult = shape.format !== null || !silentVerbs.has(shape.verb);
   const writer = context.writer(hasResult ? (shape.format ?? context.defaultFormat) : null);
   try {
     const result = await connection.query(sql, context.defaultFormat);
     await writer.write(result.bytes);
     await writer.end(summaryOf(result, hasResult ? 'read' : 'written'));
+    return true;
   } catch (error) {
     await writer.fail(toException(error));
+    return false;
   }
 }
 
 /**
- * Lets the engine write the result into a pipe while it is sent on: no result need fit in memory. False when the
+ * Lets the engine write the result into a pipe while it is sent on: no result need fit in memory. "refused" when the
  * engine does not take the statement with `INTO OUTFILE` put in; nothing was sent then.
  */
-async function streamResult(sql: string, shape: StatementShape, context: RunContext): Promise<boolean> {
+async function streamResult(
+  sql: string,
+  shape: StatementShape,
+  context: RunContext,
+): Promise<'sent' | 'failed' | 'refused'> {
   const { connection, pipe, signal } = context;
   const target = ` INTO OUTFILE '${pipe}' TRUNCATE `;
   const piped = `${sql.slice(0, shape.outputAt)}${target}${sql.slice(shape.outputAt)}`;
@@ -65,17 +89,18 @@ async function streamResult(sql: string, shape: StatementShape, context: RunCont
       }),
     ]);
     await writer.end(summaryOf(figures, 'read'));
+    return 'sent';
   } catch (error) {
     output.stream.resume();
     await running.catch(() => undefined);
     const exception = toException(error);
-    if (exception.code === syntaxError && sent === 0) return false;
+    if (exception.code === syntaxError && sent === 0) return 'refused';
     await writer.fail(exception);
+    return 'failed';
   } finally {
     output.stream.destroy();
     await killer.stop();
   }
-  return true;
 }
 
 /** Reads the pipe to its end whatever becomes of the client: the engine must not wait for a reader that is gone. */
@@ -133,22 +158,22 @@ async function killQueries(engine: Engine, mark: string): Promise<void> {
   }
 }
 
-/** Runs an INSERT whose rows lie in a file of the scratch directory. */
-export async function runInsert(insert: Extract<Statement, { kind: 'insert' }>, context: RunContext): Promise<void> {
+/** Runs an INSERT whose rows lie in a file of the scratch directory. Only the admin gets here. */
+export async function runInsert(
+  insert: Extract<Statement, { kind: 'insert' }>,
+  context: RunContext,
+): Promise<{ clean: boolean }> {
   const writer = context.writer(null);
   try {
     const sql = insertFromFile(insert);
-    const shape = readShape(sql);
-    const classification = await context.connection.classify(sql);
-    // Our own FROM INFILE is no use of files by the client.
-    const asked = { ...shape, usesFiles: false };
-    permit({ ...context, readOnly: context.request.readOnly, shape: asked, classification, parameters: [] });
     const figures = await context.connection.query(sql);
     await writer.end(summaryOf(figures, 'written'));
+    return { clean: true };
   } catch (error) {
     const { code, label, message } = toException(error);
     const place = new RegExp(`\\(in file/uri [^)]*${insert.file}\\): |[^\\s']*\\b${insert.file}\\b`, 'g');
     await writer.fail(new EngineException(code, label, message.replace(place, '')));
+    return { clean: false };
   }
 }
 

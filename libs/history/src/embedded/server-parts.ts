@@ -1,3 +1,4 @@
+import type { ConnectionPool } from './connection-pool.js';
 import type { Engine } from './engine.js';
 import type { HttpSessions } from './http-sessions.js';
 import type { Lanes } from './lanes.js';
@@ -24,6 +25,7 @@ export interface ServerParts {
   reading: Lanes;
   /** Inserts of rows: one at a time, in the order in which their rows were complete. */
   writing: Lanes;
+  pool: ConnectionPool;
   sessions: HttpSessions;
   readerLimits: ReaderLimits;
   /** Ids of queries that run or wait. */

@@ -51,6 +51,17 @@ export function prelude(request: QueryRequest, role: Role, limits: ReaderLimits)
   return statements.join(';\n');
 }
 
+/** The statements that set the values of a query's parameters; empty when it has none. */
+export function parameterPrelude(parameters: QueryRequest['parameters']): string {
+  return parameters
+    .map(([name, value]) => {
+      if (!/^\w+$/.test(name))
+        throw new EngineException(36, 'BAD_ARGUMENTS', `'${name}' is no name of a query parameter`);
+      return `SET param_${name} = ${literal(value)}`;
+    })
+    .join(';\n');
+}
+
 /** `a = '1', b = '2'` for a SET statement. */
 export function assignments(settings: readonly (readonly [name: string, value: string])[]): string {
   return settings

@@ -96,7 +96,7 @@ function isWord(token: Token | null, word: string): boolean {
   return token?.kind === 'word' && token.text.toUpperCase() === word;
 }
 
-/** The parts of a whole statement that matter for where its result goes. */
+/** The parts of a whole statement that matter for where its result goes and for who may run it. */
 export interface StatementShape {
   /** First word in upper case, or "(". */
   verb: string;
@@ -106,36 +106,60 @@ export interface StatementShape {
   outputAt: number;
   /** Another statement follows a semicolon. */
   several: boolean;
-  /** The text has an INTO OUTFILE or FROM INFILE of its own. */
+  /** The text has INTO OUTFILE or FROM INFILE. */
   usesFiles: boolean;
-  tokens: readonly Token[];
+  /** Words and quoted identifiers of the text that are in `watchedNames`, in lower case. */
+  mentions: ReadonlySet<string>;
 }
 
-/** Reads a statement without inline rows. */
+/** Names whose mere presence in a statement matters (see access.ts). */
+export const watchedNames: ReadonlySet<string> = new Set(['select', 'identifier', 'file', 'catboostevaluate']);
+
+/** Reads a statement without inline rows, in one pass that keeps nothing of it. */
 export function readShape(text: string): StatementShape {
-  const tokens = [...lexSql(text)];
-  let last = tokens.length;
-  while (last > 0 && isSymbol(tokens[last - 1], ';')) last -= 1;
-  const body = tokens.slice(0, last);
-  const end = body.at(-1)?.end ?? text.length;
-  const formatIndex = body.findLastIndex((token) => isWord(token, 'FORMAT'));
-  const name = formatIndex >= 0 ? body[formatIndex + 1] : undefined;
-  const named = name?.kind === 'word' && endsStatement(body, formatIndex + 2);
+  const mentions = new Set<string>();
+  let first: Token | null = null;
+  let previous: Token | null = null;
+  let ended = false;
+  let several = false;
+  let usesFiles = false;
+  let end = text.length;
+  /** The last FORMAT clause, as long as what follows its name can stand there. */
+  let clause: { start: number; name: string } | null = null;
+  let afterName = false;
+  for (const token of lexSql(text)) {
+    if (token.kind === 'word' || token.kind === 'quoted') {
+      const name = token.text.toLowerCase();
+      if (watchedNames.has(name)) mentions.add(name);
+    }
+    if (isSymbol(token, ';')) {
+      ended = true;
+      continue;
+    }
+    several ||= ended;
+    usesFiles ||= isWord(token, 'OUTFILE') && isWord(previous, 'INTO');
+    usesFiles ||= isWord(token, 'INFILE') && isWord(previous, 'FROM');
+    first ??= token;
+    if (isWord(previous, 'FORMAT') && token.kind === 'word') {
+      clause = { start: previous!.start, name: token.text };
+      afterName = true;
+    } else if (afterName) {
+      if (!isWord(token, 'SETTINGS')) clause = null;
+      afterName = false;
+    }
+    end = token.end;
+    previous = token;
+  }
   return {
-    verb: (tokens[0]?.text ?? '').toUpperCase(),
-    format: named ? name.text : null,
-    outputAt: named ? body[formatIndex]!.start : end,
-    several: body.some((token) => isSymbol(token, ';')),
-    usesFiles: tokens.some((token) => isWord(token, 'OUTFILE') || isWord(token, 'INFILE')),
-    tokens,
+    verb: (first?.text ?? '').toUpperCase(),
+    format: clause?.name ?? null,
+    outputAt: clause?.start ?? end,
+    several,
+    usesFiles,
+    mentions,
   };
 }
 
-/** After `FORMAT name` comes nothing, or SETTINGS. */
-function endsStatement(body: readonly Token[], index: number): boolean {
-  return index >= body.length || isWord(body[index]!, 'SETTINGS');
-}
-
-function isSymbol(token: Token | undefined, text: string): boolean {
-  return token?.kind === 'symbol' && token.text === text;
+function isSymbol(token: Token, text: string): boolean {
+  return token.kind === 'symbol' && token.text === text;
 }
