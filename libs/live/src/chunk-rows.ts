@@ -25,14 +25,20 @@ export interface Ground {
 /** A longer command line is cut: nobody reads it, and it would be held once per process. */
 const COMMAND_LINE_CHARS = 4096;
 
-/** The slot of a living process, made when there is none; −1 when the view is full. Another start is another process. */
+/** No Linux has more (PID_MAX_LIMIT is 2^22), and no reader of ours must be able to hold more. */
+const MAX_PID = 0x7fff_ffff;
+
+/**
+ * The slot of a living process, made when there is none; −1 when the view is full or no kernel gives such a pid.
+ * Another start is another process.
+ */
 export function slotFor(ground: Ground, node: NodeEntry, pid: number, start: number, at: number, now: number): number {
   const known = node.slots.get(pid);
   if (known !== undefined) {
     if (node.table.start[known] === start) return known;
     endProcess(ground, node, known, at, now);
   }
-  if (ground.slots >= ground.bounds.maxProcesses) {
+  if (ground.slots >= ground.bounds.maxProcesses || pid > MAX_PID) {
     node.refusedRows++;
     return -1;
   }

@@ -1,5 +1,6 @@
 import type { Finding, NodeId, ProcessKey } from '@tidemark/contracts';
 import type { LiveFinding } from '@tidemark/live';
+import { toInt } from '../scalars/int.js';
 import { toGrowth, type GrowthModel } from '../process/process-model.js';
 
 /** Type `Finding`, without the fields that other questions answer. */
@@ -37,7 +38,7 @@ export function findingModel({ finding, acknowledgement }: LiveFinding): Finding
     subject: finding.subject,
     nodeId: finding.node,
     processKey: process?.key ?? null,
-    pid: process?.pid ?? null,
+    pid: toInt(process?.pid),
     program: process?.program ?? null,
     commandLine: process?.commandLine ?? null,
     user: process?.user ?? null,

@@ -1,6 +1,7 @@
 import type { CpuTimes, NodeId, NodeRecord, PressureLine, SystemMemory } from '@tidemark/contracts';
 import type { LiveNode } from '@tidemark/live';
 import { GraphError } from '../graph-error.js';
+import { nearestInt, toInt } from '../scalars/int.js';
 
 /** Type `Node`, without the fields that other questions answer. */
 export interface NodeModel {
@@ -63,21 +64,23 @@ export function nodeModel(node: LiveNode): NodeModel {
     stale: node.stale,
     kernel: record?.kernel ?? null,
     architecture: record?.architecture ?? null,
-    cpuCount: record?.cpus ?? null,
-    pageSize: record?.pageSize ?? null,
+    cpuCount: toInt(record?.cpus),
+    pageSize: toInt(record?.pageSize),
     boot: node.boot,
     bootedAt: record?.bootedAt ?? null,
     uptime: system.uptime?.up ?? null,
-    sampleInterval: record?.interval ?? null,
+    sampleInterval: toInt(record?.interval),
     memory: () => memoryOf(node),
-    load: system.load ?? null,
+    load: system.load
+      ? { ...system.load, running: nearestInt(system.load.running), total: nearestInt(system.load.total) }
+      : null,
     pressure: system.pressure ? { some: system.pressure.some, full: system.pressure.full ?? null } : null,
     cpu: all ?? null,
     cpus: () => single,
     counters: () => countersOf(node),
     processCount: node.processCount,
     limitations: record?.limitations ?? [],
-    collector: record && { ...record.collector, at: record.at },
+    collector: record && { ...record.collector, pid: nearestInt(record.collector.pid), at: record.at },
     dataLoss: {
       missedChunks: node.missedChunks,
       lastGapAt: node.lastGapAt,

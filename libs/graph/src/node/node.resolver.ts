@@ -9,6 +9,7 @@ import type { NodeSeriesMetric, SeriesPoint } from '../history-port.js';
 import { pageSize, type Connection } from '../paging/connection.js';
 import { listProcesses, type ProcessListInput } from '../process/process-list.js';
 import type { ProcessModel } from '../process/process-model.js';
+import { toInt } from '../scalars/int.js';
 import { resolveWindow, type PeriodInput } from '../series/period.js';
 import { GRAPH_SOURCES, type GraphContext, type GraphSources } from '../sources.js';
 import { listNodes, type NodeListInput } from './node-list.js';
@@ -46,7 +47,8 @@ const OPEN_FINDINGS = 100;
 /** `/proc/diskstats` counts in sectors of 512 bytes, whatever the disk's own are. */
 const SECTOR = 512;
 
-type DiskModel = Pick<Disk, 'name' | 'reads' | 'writes' | 'inFlight' | 'ioTime'> & {
+type DiskModel = Pick<Disk, 'name' | 'reads' | 'writes' | 'ioTime'> & {
+  inFlight: number | null;
   readBytes: number;
   writtenBytes: number;
 };
@@ -109,6 +111,7 @@ export class NodeResolver {
   disks({ system }: NodeModel, { first }: { first?: number | null }): DiskModel[] {
     return (system.disks ?? []).slice(0, pageSize(first, DEVICES)).map(({ readSectors, writtenSectors, ...disk }) => ({
       ...disk,
+      inFlight: toInt(disk.inFlight),
       readBytes: readSectors * SECTOR,
       writtenBytes: writtenSectors * SECTOR,
     }));

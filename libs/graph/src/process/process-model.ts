@@ -2,6 +2,7 @@ import type { NodeId, ProcessKey, ProcessNumber } from '@tidemark/contracts';
 import { parseProcessKey } from '@tidemark/contracts';
 import type { LeakStatus, LiveProcess, LiveView, ProcessGrowth } from '@tidemark/live';
 import type { StoredProcess } from '../history-port.js';
+import { nearestInt, toInt } from '../scalars/int.js';
 
 type Known = number | null;
 
@@ -71,7 +72,13 @@ function memoryOf(numbers: Partial<Record<ProcessNumber, Known>>): Record<Memory
 }
 
 export function toGrowth(growth: ProcessGrowth | null): GrowthModel | null {
-  return growth && { ...growth, source: growth.source === 'detector' ? 'DETECTOR' : 'RECENT' };
+  return (
+    growth && {
+      ...growth,
+      window: nearestInt(growth.window),
+      source: growth.source === 'detector' ? 'DETECTOR' : 'RECENT',
+    }
+  );
 }
 
 export function liveProcessModel(live: LiveView, process: LiveProcess): ProcessModel {
@@ -80,7 +87,7 @@ export function liveProcessModel(live: LiveView, process: LiveProcess): ProcessM
     key: process.key,
     nodeId: process.node,
     pid: process.pid,
-    ppid: numbers.ppid,
+    ppid: toInt(numbers.ppid),
     program: process.program ?? UNKNOWN_PROGRAM,
     commandLine: process.commandLine,
     user: process.user,
@@ -93,9 +100,9 @@ export function liveProcessModel(live: LiveView, process: LiveProcess): ProcessM
     exitedAt: process.exitedAt,
     updatedAt: process.updatedAt,
     stale: process.stale,
-    pgrp: numbers.pgrp,
-    session: numbers.session,
-    threads: numbers.threads,
+    pgrp: toInt(numbers.pgrp),
+    session: toInt(numbers.session),
+    threads: toInt(numbers.threads),
     memory: memoryOf(numbers),
     cpu: { user: numbers.utime, system: numbers.stime, percent: roundPercent(process.cpuPercent) },
     faults: { minor: numbers.minflt, major: numbers.majflt },
@@ -129,7 +136,7 @@ export function storedProcessModel(live: LiveView, process: StoredProcess): Proc
     key: process.key,
     nodeId: parts.node,
     pid: parts.pid,
-    ppid: process.ppid,
+    ppid: toInt(process.ppid),
     program: process.program,
     commandLine: process.commandLine,
     user: process.user,

@@ -27,8 +27,8 @@ function parseBytes(value: unknown): number {
 
 function serializeTime(value: unknown): string {
   const time = value instanceof Date ? value.getTime() : value;
-  if (typeof time !== 'number' || !(Math.abs(time) <= LAST_TIME)) return bad('DateTime', 'epoch milliseconds', value);
-  return new Date(time).toISOString();
+  if (typeof time !== 'number' || Number.isNaN(time)) return bad('DateTime', 'epoch milliseconds', value);
+  return new Date(Math.min(Math.max(0, time), LAST_TIME)).toISOString();
 }
 
 const RFC3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;

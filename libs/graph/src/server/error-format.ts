@@ -25,7 +25,8 @@ export function describeError(error: unknown, logger: Logger): GraphQLFormattedE
       const message = `the query has more than ${tokens[1]} tokens: split it`;
       return { message, ...at, extensions: { code: 'TOKEN_LIMIT' } };
     }
-    return { message: graphql.message, ...at, extensions: { code: codeOf(graphql) } };
+    const message = graphql.message.replaceAll(/\s*\n\s*/g, ' ').trim();
+    return { message, ...at, extensions: { code: codeOf(graphql) } };
   }
   const cause = original instanceof Error ? original : new Error(String(original));
   logger.error({ error: cause.message, stack: cause.stack, path: graphql?.path }, 'unforeseen error in a query');

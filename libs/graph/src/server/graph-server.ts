@@ -133,11 +133,12 @@ interface Running {
 async function drain({ app, server, sockets, feed, status }: Running, deadlineMs: number): Promise<void> {
   status.draining = true;
   const late = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  server.close();
   feed.updates.close();
   // A turn of the event loop, so that `complete` goes out before the socket closes.
   await new Promise((resolve) => setImmediate(resolve));
-  const closing = app.close();
   server.closeIdleConnections();
+  const closing = app.close();
   await Promise.all([sockets.close(deadlineMs / 2), closing]);
   clearTimeout(late);
 }

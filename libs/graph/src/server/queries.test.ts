@@ -1,5 +1,5 @@
-import { Topic, decodeFindingRecord, type FindingRecord } from '@tidemark/contracts';
-import { createSimulatedHost } from '@tidemark/live/simulated-host';
+import { decodeFindingRecord, PROCESS_NUMBERS, Topic, type Finding, type FindingRecord } from '@tidemark/contracts';
+import { createSimulatedHost, type SimulatedHost } from '@tidemark/live/simulated-host';
 import { buildSchema } from 'graphql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { storedProcess } from '../testing/fake-history.js';
@@ -41,6 +41,67 @@ describe('every field of the schema', () => {
     expect(nulls).toEqual([]);
   });
 });
+
+describe('a host that says absurd things', () => {
+  it('spoils no answer: every field is answered without an error', async () => {
+    await graph.stop();
+    graph = await startTestGraph({ limits: { tokens: 100_000, cost: Infinity, depth: 30, aliases: 1000 } });
+    const host = createSimulatedHost('a');
+    const most = Number.MAX_SAFE_INTEGER;
+    const text = '\u0000\ud800\u202e"\n'.repeat(100);
+    const numbers = Object.fromEntries(PROCESS_NUMBERS.map((name) => [name, most]));
+    host.spawn(1, {
+      program: text,
+      commandLine: text,
+      user: text,
+      service: text,
+      cgroup: text,
+      uid: most,
+      start: most,
+      startedAt: 0,
+    });
+    host.spawn(0xffff_ffff);
+    host.spawn(0x7fff_ffff, { startedAt: 0 });
+    for (const pid of [1, 0x7fff_ffff]) host.set(pid, numbers);
+    const big = 1.5e300;
+    host.setSystem({
+      memory: { total: most, available: most, used: most, free: most, swapFree: big },
+      load: { one: big, five: big, fifteen: big, running: big, total: 0.5 },
+      cpus: [{ name: text, user: big, nice: big, system: big, idle: big }],
+      disks: [{ name: text, reads: big, readSectors: big, writes: big, writtenSectors: big, inFlight: big }],
+      cgroups: [{ path: text, usage: big }],
+    });
+    const { collector, ...record } = host.heartbeat(Date.now());
+    await graph.sendNode({
+      ...record,
+      cpus: most,
+      pageSize: most,
+      interval: most,
+      collector: { ...collector, pid: most },
+    });
+    await graph.send(...host.round(Date.now()));
+    await graph.sendFinding(leakFindingOf(host, text));
+    await until(() => graph.live.process('a', 1) !== undefined && graph.live.findings.size === 1, 'the host');
+    const { query } = wholeQuery(buildSchema(readSchemaFile()), {
+      ...{ 'Query.node': 'id: "a"', 'Query.process': 'node: "a", pid: 1', 'Query.processByKey': 'key: "x"' },
+      ...{ 'Query.clusterAggregate': 'filter: {}, metric: RSS', 'Query.finding': 'id: "1"' },
+      ...{
+        'Node.series': 'metric: USED, period: { last: "1h" }',
+        'Process.series': 'metric: RSS, period: { last: "1h" }',
+      },
+    });
+    const { errors, data } = await graph.query(query);
+    expect(errors).toBeUndefined();
+    expect(data['node']).toMatchObject({ processCount: 2, cpuCount: null, load: { running: 2 ** 31 - 1, total: 0 } });
+    expect(data['process']).toMatchObject({ threads: null, uid: most, memory: { rss: most } });
+  });
+});
+
+function leakFindingOf(host: SimulatedHost, text: string): Finding {
+  const growth = { bytesPerHour: -1e300, low: -1e300, high: 1e300, window: Number.MAX_SAFE_INTEGER };
+  const evidence = { [text.slice(0, 50)]: 1e300 };
+  return makeFinding('1', { node: host.node, growth, evidence, bytes: Number.MAX_SAFE_INTEGER, message: text });
+}
 
 /** What is empty even on a host of which everything is known. */
 const EMPTY = [/exitedAt$/, /lastGapAt$/, /cgroups\.0\.(limit|anonymous|file|swap|limitHits|oomKills)$/, /growth$/];
