@@ -14,9 +14,10 @@ export interface OutgoingRecord {
 export interface LogRecord {
   topic: string;
   partition: number;
-  /** Dense within a partition as far as one producer writes; never decreasing. */
+  /** Grows within a partition; with gaps where compaction, retention or a crash of the machine left them. */
   offset: number;
   key: string;
+  /** Shared by all consumers in the process: do not change it. */
   value: Uint8Array | null;
   headers: Readonly<Record<string, string>>;
   timestamp: number;
@@ -28,13 +29,16 @@ export interface CommittedPosition {
   metadata: string;
 }
 
-/** What a handler may do with the partition it was given. After revocation every call is refused or ignored. */
+/**
+ * What a handler may do with the partition it was given, until its `close` has resolved. After that `commit` and
+ * `reject` are refused with EVENT_LOG_REVOKED and `acknowledge` is ignored.
+ */
 export interface PartitionContext {
   readonly topic: string;
   readonly partition: number;
   /** The group's position when the partition was assigned; undefined when it never committed. */
   readonly committed: CommittedPosition | undefined;
-  /** Aborts when the partition is taken away or the subscription closes. */
+  /** Aborts when the partition is about to be taken away or the subscription drains, before `close` is called. */
   readonly signal: AbortSignal;
   /**
    * Marks one record as done. Done records may come in any order; what is committed is the contiguous prefix, about
@@ -42,11 +46,17 @@ export interface PartitionContext {
    */
   acknowledge(offset: number): void;
   /**
-   * Commits at once: `offset` is the next to read. For sinks that keep their own batches; acknowledges everything
-   * below `offset` too. Resolves when the log has it durably.
+   * Commits at once: `offset` is the next to read, and may lie before what was committed last. For sinks that keep
+   * their own batches; acknowledges everything below `offset` too. Resolves when the log has it durably.
+   *
+   * From the first call on the handler alone commits in this partition: what it acknowledges or rejects frees the
+   * in-flight window and moves no position. So the metadata stays with the offset it was noted for.
    */
   commit(offset: number, metadata?: string): Promise<void>;
-  /** Sends one record to the dead-letter topic with the reason in its headers, and acknowledges it. */
+  /**
+   * Sends one record to the dead-letter topic with the reason in its headers (`DeadLetterHeader`), and acknowledges it.
+   * An ephemeral subscription, or one of a dead-letter topic, only acknowledges and counts it.
+   */
   reject(record: LogRecord, reason: Error): Promise<void>;
 }
 
@@ -56,11 +66,16 @@ export interface PartitionHandler {
    * Takes records in order; the next call comes after this one resolved. It does not acknowledge by itself: the
    * handler calls `acknowledge`, `commit` or `reject` when a record is really done, now or later.
    *
-   * When it throws, the records not yet acknowledged are handed over again, with backoff; an error whose `retriable`
-   * is not true counts as a try, and after `maxTries` the first unacknowledged record goes to the dead-letter topic.
+   * When it throws, the records of this call that are not acknowledged are handed over again, with backoff. An error
+   * whose `retriable` is true is tried again for as long as it takes. Any other counts as a try of the record, and after
+   * `maxTries` it goes to the dead-letter topic; when the call had several records, they come again one by one first,
+   * so that only the one that fails is blamed.
    */
   handle(records: readonly LogRecord[]): Promise<void>;
-  /** Finish or drop what is in flight; the position is committed after it resolves. */
+  /**
+   * Finish or drop what is in flight. What is acknowledged or committed until it resolves counts, as long as the log
+   * still lets this member commit.
+   */
   close?(reason: 'revoked' | 'drain'): Promise<void>;
 }
 
@@ -73,7 +88,10 @@ export interface SubscribeOptions {
    * older than `{ sinceMs }` milliseconds before now.
    */
   from: 'earliest' | 'latest' | { sinceMs: number };
-  /** Called once per partition assigned. */
+  /**
+   * Called once per partition assigned. When it fails with a retriable error it is called again, with backoff; with any
+   * other the subscription fails.
+   */
   assign(context: PartitionContext): PartitionHandler | Promise<PartitionHandler>;
   /** Delivered but not acknowledged bytes of a partition, above which delivery pauses. Default 8 MiB. */
   maxInFlightBytes?: number;
@@ -81,7 +99,7 @@ export interface SubscribeOptions {
   maxBatchRecords?: number;
   /** Tries before a record goes to the dead-letter topic. Default 5. */
   maxTries?: number;
-  /** A subscription that commits nothing and belongs to no group: a live view. Default false. */
+  /** A live view: reads every partition, commits nothing, belongs to no group; `group` is ignored. Default false. */
   ephemeral?: boolean;
 }
 
@@ -90,7 +108,10 @@ export interface Subscription {
   readonly ready: Promise<void>;
   /** Rejects when the subscription died of something it cannot recover from; never resolves otherwise before close. */
   readonly failed: Promise<never>;
-  /** Stops delivery, closes the handlers, commits, leaves the group; gives up waiting at the deadline. */
+  /**
+   * Stops delivery, closes the handlers, commits, leaves the group; gives up waiting at the deadline, and does not
+   * reject then: what was not committed comes again.
+   */
   drain(deadlineMs: number): Promise<void>;
 }
 
@@ -118,13 +139,19 @@ export interface EventLogMetrics {
 
 /** The one port to the event log. Every adapter passes the suite in `conformance.ts`. */
 export interface EventLog {
-  /** Makes what is missing; throws EventLogError EVENT_LOG_TOPIC_DIFFERS when a topic exists with other settings. */
+  /** Makes what is missing, with a dead-letter topic for each; throws EventLogError EVENT_LOG_TOPIC_DIFFERS when a topic exists with other settings. */
   ensureTopics(topics: readonly TopicSpec[]): Promise<void>;
-  /** Resolves when every record is acknowledged by the log; in order per key. Rejects with nothing or all of them maybe written. */
+  /**
+   * Resolves when every record is acknowledged by the log: it then outlives this process. Records of one key keep the
+   * order of the calls. When it rejects, any of the records may be written or not. The bytes may be used again after it.
+   */
   append(records: readonly OutgoingRecord[]): Promise<void>;
   subscribe(options: SubscribeOptions): Promise<Subscription>;
   lag(topic: string, group: string): Promise<PartitionLag[]>;
   metrics(): EventLogMetrics;
-  /** Drains every subscription and leaves no timer, file or socket open. */
+  /**
+   * Drains every subscription and leaves no timer, file or socket open. What handlers append until they are closed is
+   * still taken; every other call is refused with EVENT_LOG_CLOSED. Safe to call again.
+   */
   close(deadlineMs?: number): Promise<void>;
 }

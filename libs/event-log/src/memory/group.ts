@@ -8,6 +8,8 @@ export interface Member {
   grant(partition: number): void;
   /** Resolves when the partition is out of the member's hands, in bounded time. */
   release(partition: number): Promise<void>;
+  /** Producers wait for what this member has acknowledged and not committed yet. */
+  commitNow(): void;
 }
 
 interface Slot {
@@ -94,6 +96,11 @@ export class Group {
     await this.#store(partition, position);
     slot.committed = position;
     this.#onMoved();
+  }
+
+  /** Asks the members to commit what they can without waiting for the commit interval. */
+  hurry(): void {
+    for (const member of this.#members) member.commitNow();
   }
 
   join(member: Member): void {

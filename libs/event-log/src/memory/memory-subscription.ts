@@ -19,6 +19,9 @@ export interface SubscriptionPorts {
 
 const DEFAULTS = { maxInFlightBytes: 8 * 1024 * 1024, maxBatchRecords: 500, maxTries: 5 };
 
+/** The commit interval while producers wait for room. */
+const HURRY_MS = 10;
+
 /** One member of a group, or one ephemeral reader of all partitions. */
 export class MemorySubscription implements Subscription, Member {
   readonly ready: Promise<void>;
@@ -151,15 +154,20 @@ export class MemorySubscription implements Subscription, Member {
 
   #commitSoon(): void {
     if (!this.#ports.group || this.#commitTimer || this.#ended.signal.aborted) return;
-    this.#commitTimer = setTimeout(() => {
-      this.#commitTimer = undefined;
-      for (const session of this.#sessions.values()) {
-        session.commitAcknowledged().catch((error: unknown) => {
-          this.#ports.onFailure(error);
-          this.#commitSoon();
-        });
-      }
-    }, this.#ports.commitIntervalMs);
+    const { topic, commitIntervalMs } = this.#ports;
+    const delay = topic.isFull ? Math.min(HURRY_MS, commitIntervalMs) : commitIntervalMs;
+    this.#commitTimer = setTimeout(() => this.commitNow(), delay);
+  }
+
+  commitNow(): void {
+    clearTimeout(this.#commitTimer);
+    this.#commitTimer = undefined;
+    for (const session of this.#sessions.values()) {
+      session.commitAcknowledged().catch((error: unknown) => {
+        this.#ports.onFailure(error);
+        this.#commitSoon();
+      });
+    }
   }
 
   #die(error: unknown): void {

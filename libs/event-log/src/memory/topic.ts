@@ -56,6 +56,7 @@ export class Topic {
       this.#waiting.push(waiter);
       this.admit();
       if (!this.#waiting.includes(waiter)) return;
+      if (this.#waiting.length === 1) for (const group of this.groups.values()) group.hurry();
       waiter.timer = setTimeout(() => this.#refuse(waiter, this.#full()), this.limits.appendTimeoutMs);
     });
   }
@@ -66,6 +67,11 @@ export class Topic {
     this.#compactWhenWorth();
     this.admit();
     if (failed) throw failed.reason;
+  }
+
+  /** True while producers wait for room. */
+  get isFull(): boolean {
+    return this.#waiting.length > 0;
   }
 
   /** Lets waiting producers in as far as there is room: called when a group committed, joined or left. */
