@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { toHistoryError } from './errors.js';
 
@@ -87,7 +88,8 @@ export function createConnection(options: ConnectionOptions): Connection {
           values: Readable.from(body, { objectMode: false }),
           ...(signal && { abort_signal: signal }),
         });
-        for await (const _ of stream);
+        // The socket is free for the next request when the empty answer was read.
+        await finished(stream.resume());
       } catch (error) {
         throw toHistoryError(error, `running ${firstWords(sql)}`);
       }

@@ -9,6 +9,7 @@ import {
   nullableTextColumn,
   textColumn,
   timeColumn,
+  type NativeColumn,
 } from './native-columns.js';
 
 export function findingBlocks(records: readonly FindingRecord[], batch: number): Block[] {
@@ -20,73 +21,76 @@ export function findingBlocks(records: readonly FindingRecord[], batch: number):
   ];
 }
 
+type Pick<T> = (finding: Finding) => T;
+
 function findingBlock(day: number, findings: readonly Finding[], batch: number): Block {
-  const word = (name: string, pick: (finding: Finding) => string) =>
-    dictionaryColumn(
-      name,
-      findings.map((finding) => ({ text: pick(finding), rows: 1 })),
-    );
+  const all = <T>(pick: Pick<T>): T[] => findings.map(pick);
   const columns = [
-    textColumn(
-      'id',
-      findings.map(({ id }) => id),
-    ),
-    timeColumn(
-      'at',
-      findings.map(({ at }) => at),
-    ),
     countColumn(
       'batch',
-      findings.map(() => batch),
+      all(() => batch),
     ),
-    timeColumn(
-      'opened_at',
-      findings.map(({ openedAt }) => Math.min(openedAt, LAST_MOMENT)),
-    ),
-    word('node', ({ node }) => node),
-    word('kind', ({ kind }) => kind),
-    word('state', ({ state }) => state),
-    word('previous', ({ previous }) => previous),
-    boolColumn(
-      'imminent',
-      findings.map(({ imminent }) => imminent),
-    ),
-    floatColumn(
-      'confidence',
-      findings.map(({ confidence }) => confidence),
-    ),
-    textColumn(
-      'subject',
-      findings.map(({ subject }) => subject),
-    ),
-    textColumn(
-      'service',
-      findings.map(({ service }) => service),
-    ),
-    nullableTextColumn(
-      'program',
-      findings.map(({ process }) => process?.program),
-    ),
-    nullableTextColumn(
-      'user',
-      findings.map(({ process }) => process?.user),
-    ),
-    nullableCountColumn(
-      'pid',
-      findings.map(({ process }) => process?.pid),
-    ),
-    countColumn(
-      'bytes',
-      findings.map(({ bytes }) => bytes),
-    ),
-    textColumn(
-      'record',
-      findings.map((finding) => JSON.stringify(finding)),
-    ),
+    ...subjectColumns(all),
+    ...verdictColumns(all),
   ];
   // Every finding has its id first in the key, so that a search by node would not be narrower.
   return block('findings', day, findings.length, columns, { ...traceOf(batch, findings), nodes: null });
 }
+
+/** What it is about. */
+function subjectColumns(all: <T>(pick: Pick<T>) => T[]): NativeColumn[] {
+  const pid = all(({ process }) => process?.pid);
+  return [
+    text('id', ({ id }) => id),
+    text('subject', ({ subject }) => subject),
+    text('service', ({ service }) => service),
+    word('node', ({ node }) => node),
+    word('kind', ({ kind }) => kind),
+    maybe('program', ({ process }) => process?.program),
+    maybe('user', ({ process }) => process?.user),
+    nullableCountColumn('pid', pid),
+  ];
+
+  function text(name: string, pick: Pick<string>): NativeColumn {
+    return textColumn(name, all(pick));
+  }
+  function maybe(name: string, pick: Pick<string | null | undefined>): NativeColumn {
+    return nullableTextColumn(name, all(pick));
+  }
+  function word(name: string, pick: Pick<string>): NativeColumn {
+    return dictionaryColumn(name, runs(all(pick)));
+  }
+}
+
+/** What it says. */
+function verdictColumns(all: <T>(pick: Pick<T>) => T[]): NativeColumn[] {
+  const states = all(({ state }) => state);
+  const imminent = all(({ imminent }) => imminent);
+  const confidence = all(({ confidence }) => confidence);
+  const records = all((finding) => JSON.stringify(finding));
+  return [
+    time('at', ({ at }) => at),
+    time('opened_at', ({ openedAt }) => openedAt),
+    dictionaryColumn('state', runs(states)),
+    dictionaryColumn('previous', runs(all(({ previous }) => previous))),
+    boolColumn('imminent', imminent),
+    floatColumn('confidence', confidence),
+    countColumn(
+      'bytes',
+      all(({ bytes }) => bytes),
+    ),
+    textColumn('record', records),
+  ];
+
+  function time(name: string, pick: Pick<number>): NativeColumn {
+    return timeColumn(
+      name,
+      all((finding) => Math.min(pick(finding), LAST_MOMENT)),
+    );
+  }
+}
+
+const runs = (texts: readonly string[]): { text: string; rows: number }[] => texts.map((text) => ({ text, rows: 1 }));
 
 function acknowledgementBlock(day: number, records: readonly Acknowledgement[], batch: number): Block {
   const columns = [

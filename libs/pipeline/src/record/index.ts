@@ -1,0 +1,1 @@
+export { startRecord, type RecordDeps } from './start-record.js';

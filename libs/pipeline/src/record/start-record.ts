@@ -1,0 +1,111 @@
+import type { EventLog, Subscription } from '@tidemark/event-log';
+import type { History } from '@tidemark/history';
+import type { Health, Logger, Registry } from '@tidemark/service';
+import type { Stage } from '../stage.js';
+import type { Checkpoint } from './batch-writer.js';
+import { createLimiter } from './limiter.js';
+import { PartitionWriter, type PartitionWriterDeps } from './partition-writer.js';
+import { createRecordMetrics } from './record-metrics.js';
+import { RECORD_TOPICS, type RecordTopic } from './record-topic.js';
+
+export interface RecordDeps {
+  log: EventLog;
+  history: Pick<History, 'write'>;
+  logger: Logger;
+  registry: Registry;
+  /** A record waits no longer than this for others, milliseconds. Default 1,000. */
+  flushMs?: number;
+  /** Batches written at once. Default 2. */
+  concurrency?: number;
+  /** Between tries while history is away. Default 200 ms doubling up to 10,000 ms. */
+  retry?: { initialMs: number; maxMs: number };
+  /** For tests: called at each moment between two of which a crash may come. */
+  checkpoint?: (topic: string, name: Checkpoint) => void | Promise<void>;
+}
+
+const GROUP = 'record';
+const DEFAULT_FLUSH_MS = 1_000;
+const DEFAULT_CONCURRENCY = 2;
+const DEFAULT_RETRY = { initialMs: 200, maxMs: 10_000 };
+
+/** Everything of the log into history, once: `mem.samples.v1`, `mem.nodes.v1`, `mem.findings.v1`, group `record`. */
+export function startRecord(deps: RecordDeps): Stage {
+  const writers = new Set<PartitionWriter>();
+  const subscriptions = subscribeAll(deps, writers);
+  let state: 'starting' | 'running' | 'stopped' | 'failed' = 'starting';
+  let draining: Promise<void> | undefined;
+
+  const ready = Promise.all(subscriptions).then(async (all) => {
+    for (const subscription of all) subscription.failed.catch(fail);
+    await Promise.all(all.map((subscription) => subscription.ready));
+    if (state === 'starting') state = 'running';
+  });
+  ready.catch(fail);
+
+  function fail(error: Error): void {
+    if (state === 'stopped') return;
+    state = 'failed';
+    deps.logger.error({ error: error.message }, 'recording stopped');
+  }
+
+  function health(): Health {
+    const failures = [...writers].flatMap(({ failure }) => failure ?? []);
+    if (state === 'running' && failures[0]) {
+      const detail = `${failures.length} partitions wait: ${failures[0].message}`;
+      return { live: true, ready: false, detail };
+    }
+    return { live: state !== 'failed', ready: state === 'running', detail: state };
+  }
+
+  async function drainAll(deadlineMs: number): Promise<void> {
+    const open = await Promise.allSettled(subscriptions);
+    const taken = open.flatMap((one): Subscription[] => (one.status === 'fulfilled' ? [one.value] : []));
+    await Promise.all(taken.map((subscription) => subscription.drain(deadlineMs)));
+  }
+
+  return {
+    ready,
+    health,
+    drain(deadlineMs) {
+      state = 'stopped';
+      draining ??= drainAll(deadlineMs);
+      return draining;
+    },
+  };
+}
+
+function subscribeAll(deps: RecordDeps, writers: Set<PartitionWriter>): Promise<Subscription>[] {
+  const { log, history, logger, checkpoint } = deps;
+  const metrics = createRecordMetrics(deps.registry, () => ({
+    pendingRecords: sum(writers, ({ pendingRecords }) => pendingRecords),
+    pendingBytes: sum(writers, ({ pendingBytes }) => pendingBytes),
+    failing: sum(writers, ({ failure }) => (failure ? 1 : 0)),
+  }));
+  const limiter = createLimiter(deps.concurrency ?? DEFAULT_CONCURRENCY);
+  const flushMs = deps.flushMs ?? DEFAULT_FLUSH_MS;
+  const retry = deps.retry ?? DEFAULT_RETRY;
+  const writerDeps = (topic: RecordTopic): PartitionWriterDeps => ({
+    ...{ topic, history, logger, metrics, limiter, flushMs, retry },
+    ...(checkpoint && { checkpoint: (name: Checkpoint) => checkpoint(topic.topic, name) }),
+  });
+  return RECORD_TOPICS.map((topic) =>
+    log.subscribe({
+      topic: topic.topic,
+      group: GROUP,
+      from: 'earliest',
+      maxInFlightBytes: topic.maxInFlightBytes,
+      async assign(context) {
+        const writer = await PartitionWriter.create(context, writerDeps(topic));
+        writers.add(writer);
+        context.signal.addEventListener('abort', () => writers.delete(writer), { once: true });
+        return writer;
+      },
+    }),
+  );
+}
+
+function sum<T>(items: Iterable<T>, pick: (item: T) => number): number {
+  let total = 0;
+  for (const item of items) total += pick(item);
+  return total;
+}
