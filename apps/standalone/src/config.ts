@@ -3,6 +3,7 @@ import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isNodeId, toNodeId, type NodeId } from '@tidemark/contracts';
+import { collectSettings } from '@tidemark/pipeline';
 import { ConfigError, loadConfig, type ConfigOf, type LogLevel } from '@tidemark/service';
 import { z } from 'zod';
 
@@ -37,14 +38,7 @@ export const sections = {
     minuteDays: whole(1, 3650).default(30),
     hourDays: whole(1, 3650).default(400),
   }),
-  collect: z.object({
-    /** Milliseconds between two rounds. */
-    interval: whole(100, 3_600_000).default(1000),
-    procRoot: text.default('/proc'),
-    sysRoot: text.default('/sys'),
-    /** Further regular expressions whose matches are blanked in command lines. */
-    redact: z.array(text, 'must be a list of regular expressions').default([]),
-  }),
+  collect: collectSettings,
   detect: z.object({
     profile: oneOf(['production', 'demo']).default('production'),
   }),

@@ -18,6 +18,7 @@ import {
 } from '@tidemark/service';
 import type { StandaloneConfig } from './config.js';
 import { startDemo } from './demo.js';
+import { VERSION } from './version.js';
 
 export interface StandaloneRun {
   apiUrl: string;
@@ -49,11 +50,7 @@ export function startStandalone(config: StandaloneConfig, deps: StandaloneDeps):
   const started = startParts(config, deps, lifecycle);
   return {
     started,
-    async stop(deadlineMs) {
-      // A part that is just starting is stopped too: it is added before the next await of the start.
-      const result = await lifecycle.stop(deadlineMs);
-      return result;
-    },
+    stop: (deadlineMs) => lifecycle.stop(deadlineMs),
   };
 }
 
@@ -86,19 +83,25 @@ async function startParts(
   const detect = startDetect({
     log,
     profile: config.detect.profile === 'demo' ? DEMO_PROFILE : PRODUCTION_PROFILE,
-    history: history.detector,
+    history,
     logger: logger.child({ part: 'detect' }),
     registry,
   });
   await runStage(parts, 'detect', detect);
-  const api = await openApi(parts, log, history, detect);
+  const feed = await openFeed(parts, log, history, detect);
   const collect = startCollect({
     log,
-    config: { ...config.collect, node: config.nodeId, spoolDirectory: join(config.data.directory, 'spool') },
+    config: {
+      ...config.collect,
+      node: config.nodeId,
+      spoolDirectory: join(config.data.directory, 'spool'),
+      version: VERSION,
+    },
     logger: logger.child({ part: 'collect' }),
     registry,
   });
   await runStage(parts, 'collect', collect);
+  const api = await openApi(parts, log, history, feed);
   const demo = config.demo ? startDemo() : undefined;
   if (demo) lifecycle.add(demo);
 
@@ -144,35 +147,41 @@ async function openServer({ config, logger, lifecycle }: Parts): Promise<Embedde
 }
 
 async function openHistory({ config, lifecycle }: Parts, server: EmbeddedServer): Promise<History> {
-  const history = createHistory({ url: server.url, ...server.users.admin, database: DATABASE });
-  lifecycle.add({ name: 'history client', stop: () => history.close() });
   const { rawDays, minuteDays, hourDays } = config.history;
-  await history.migrate({ rawDays, minuteDays, hourDays });
+  const retention = { rawDays, minuteDays, hourDays };
+  const history = createHistory({ url: server.url, ...server.users.admin, database: DATABASE, retention });
+  lifecycle.add({ name: 'history client', stop: () => history.close() });
+  await history.migrate();
   return history;
 }
 
-async function openApi(parts: Parts, log: EventLog, history: History, detect: DetectStage): Promise<GraphServer> {
-  const { config, logger, registry, lifecycle, health } = parts;
-  const live = createLiveView({ leakOf: (key) => detect.status(key) });
-  const feed: LiveFeed = startLiveFeed({
+async function openFeed(parts: Parts, log: EventLog, history: History, detect: DetectStage): Promise<LiveFeed> {
+  const { logger, registry, lifecycle } = parts;
+  const feed = startLiveFeed({
     log,
-    live,
+    live: createLiveView({ leakOf: (key) => detect.status(key) }),
     registry,
     logger: logger.child({ part: 'live' }),
-    seed: () => history.queries.lastNodeMemory(),
+    seed: () => history.lastNodeMemory(),
   });
   lifecycle.add({ name: 'live view', stop: (deadlineMs) => feed.drain(deadlineMs) });
   await feed.ready;
-  health['live'] = () => feed.health();
+  return feed;
+}
+
+/** Last of all, so that whoever is answered is answered by the whole system. */
+async function openApi(parts: Parts, log: EventLog, history: History, feed: LiveFeed): Promise<GraphServer> {
+  const { config, logger, registry, lifecycle, health } = parts;
   const server = await startGraphServer({
     log,
     feed,
-    history: history.queries,
+    history,
     host: config.api.host,
     port: config.api.port,
     ...(config.token === undefined ? {} : { token: config.token }),
     health,
-    registry,
+    metrics: registry,
+    version: VERSION,
     logger: logger.child({ part: 'api' }),
   });
   lifecycle.add({ name: 'api', stop: (deadlineMs) => server.drain(deadlineMs) });
