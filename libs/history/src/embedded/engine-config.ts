@@ -49,7 +49,8 @@ function configXml(users: string, { memoryBytes }: EngineLimits): string {
 function usersXml(): string {
   const grant = (...queries: string[]) => ({ grants: { query: queries } });
   return toXml({
-    profiles: { default: {} },
+    // Formatting on several threads holds several blocks of a result at once: 700 MB more for wide rows, measured.
+    profiles: { default: { output_format_parallel_formatting: 0 } },
     roles: {
       [roles.admin]: grant('GRANT ALL ON *.* WITH GRANT OPTION'),
       // The database "default" shows the files of the host as tables; nothing of ours is kept there.

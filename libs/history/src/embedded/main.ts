@@ -100,12 +100,12 @@ function stopOnRequest(server: ReturnType<typeof createHttpServer>, parts: Serve
     stopping = true;
     // Only the kernel can end a query that does not: nothing that was acknowledged is lost by it.
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), deadlineMs);
-    server.close();
-    server.closeIdleConnections();
-    await Promise.all([parts.reading.idle(), parts.writing.idle()]);
+    const closed = new Promise((resolve) => server.close(resolve));
+    // Connections that are kept alive become idle one by one as their answers end.
+    setInterval(() => server.closeIdleConnections(), 20);
+    await Promise.all([closed, parts.reading.idle(), parts.writing.idle()]);
     parts.sessions.closeAll();
     parts.pool.closeAll();
-    server.closeAllConnections();
     keeper.close();
     process.exit(0);
   };

@@ -10,7 +10,7 @@ import { readStatement, type Statement } from './request-body.js';
 import { contentTypeOf, reportsProgress } from './result-formats.js';
 import { knownEncodings, type ResponseEncoding } from './response-encoding.js';
 import { createResultWriter, sendException } from './result-writer.js';
-import { runInsert, runText } from './run-statement.js';
+import { runInsert, runText, type Outcome } from './run-statement.js';
 import type { ServerParts } from './server-parts.js';
 import { assignments, parameterPrelude, prelude } from './settings.js';
 import { readShape } from './statement.js';
@@ -48,13 +48,12 @@ export async function answerQuery(
     };
     const place = { run: parts.run, fileName: `in-${(fileCount += 1)}` };
     const statement = await readStatement(message, request, place, allow);
-    try {
-      await withQueryId(parts, request, () =>
-        runStatement({ parts, request, role, statement, response, headers, signal: gone.signal }),
-      );
-    } finally {
-      if (statement.kind === 'insert') await rm(join(parts.run, statement.file), { force: true });
-    }
+    const run = { parts, request, role, statement, response, headers, signal: gone.signal };
+    const outcome = await withQueryId(parts, request, () => runStatement(run)).finally(() =>
+      dropRows(parts, statement),
+    );
+    if (outcome.exception?.code === aborted) parts.onBroken();
+    await outcome.finish();
   } catch (error) {
     const exception = toException(error);
     if (exception.code === aborted) parts.onBroken();
@@ -62,14 +61,18 @@ export async function answerQuery(
   }
 }
 
-async function withQueryId(parts: ServerParts, { queryId }: QueryRequest, run: () => Promise<void>): Promise<void> {
+async function dropRows({ run }: ServerParts, statement: Statement): Promise<void> {
+  if (statement.kind === 'insert') await rm(join(run, statement.file), { force: true });
+}
+
+async function withQueryId<T>(parts: ServerParts, { queryId }: QueryRequest, run: () => Promise<T>): Promise<T> {
   if (parts.queryIds.has(queryId)) {
     const sentence = `Query with id = ${queryId} is already running`;
     throw new EngineException(216, 'QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING', sentence);
   }
   parts.queryIds.add(queryId);
   try {
-    await run();
+    return await run();
   } finally {
     parts.queryIds.delete(queryId);
   }
@@ -85,7 +88,8 @@ interface Run {
   signal: AbortSignal;
 }
 
-async function runStatement(run: Run): Promise<void> {
+/** Resolves when lane and session are free again; what is left of the answer is then to be sent. */
+async function runStatement(run: Run): Promise<Outcome> {
   const { parts, request, role, statement, signal } = run;
   const insertsRows = statement.kind === 'insert' || isInsertOfRows(statement.sql);
   const lane = await (insertsRows ? parts.writing : parts.reading).take(signal);
@@ -103,10 +107,11 @@ async function runStatement(run: Run): Promise<void> {
         defaultFormat: request.defaultFormat ?? 'TabSeparated',
         writer: (format: string | null) => openWriter(run, format),
       };
-      const { clean } = await (statement.kind === 'insert'
+      const outcome = await (statement.kind === 'insert'
         ? runInsert(statement, context)
         : runText(statement.sql, context));
-      state = { usable: true, clean };
+      state = { usable: true, clean: outcome.clean };
+      return outcome;
     } finally {
       await lent.giveBack(state);
     }

@@ -32,8 +32,17 @@ const silentVerbs = new Set(
 );
 const syntaxError = 62;
 
-/** Runs SQL without rows of its own and sends its result. Tells whether the engine session is as it was before. */
-export async function runText(sql: string, context: RunContext): Promise<{ clean: boolean }> {
+/** How a statement ended in the engine. */
+export interface Outcome {
+  /** The engine session is as it was before. */
+  clean: boolean;
+  exception: EngineException | null;
+  /** Sends what is left of the answer: to be called when session and lane are free for the client's next request. */
+  finish(): Promise<void>;
+}
+
+/** Runs SQL without rows of its own and sends its result, but for its end. */
+export async function runText(sql: string, context: RunContext): Promise<Outcome> {
   const { request, role } = context;
   const shape = readShape(sql);
   // Who may do everything is not worth asking the parser for.
@@ -41,37 +50,38 @@ export async function runText(sql: string, context: RunContext): Promise<{ clean
   const classification = mayAll ? null : await context.connection.classify(sql);
   permit({ role, readOnly: request.readOnly, shape, classification, parameters: request.parameters });
   const streams = streamedVerbs.has(shape.verb);
-  const streamed = streams ? await streamResult(sql, shape, context) : 'refused';
-  if (streamed !== 'refused') return { clean: streamed === 'sent' };
-  const sent = await bufferResult(sql, shape, context);
-  return { clean: sent && (streams || cleanVerbs.has(shape.verb)) };
+  const streamed = streams ? await streamResult(sql, shape, context) : null;
+  return streamed ?? (await bufferResult(sql, shape, context));
 }
 
-/** False when it failed. */
-async function bufferResult(sql: string, shape: StatementShape, context: RunContext): Promise<boolean> {
-  const { connection } = context;
+async function bufferResult(sql: string, shape: StatementShape, context: RunContext): Promise<Outcome> {
   const hasResult = shape.format !== null || !silentVerbs.has(shape.verb);
   const writer = context.writer(hasResult ? (shape.format ?? context.defaultFormat) : null);
   try {
-    const result = await connection.query(sql, context.defaultFormat);
-    await writer.write(result.bytes);
-    await writer.end(summaryOf(result, hasResult ? 'read' : 'written'));
-    return true;
+    const result = await context.connection.query(sql, context.defaultFormat);
+    const clean = streamedVerbs.has(shape.verb) || cleanVerbs.has(shape.verb);
+    return {
+      clean,
+      exception: null,
+      async finish() {
+        await writer.write(result.bytes);
+        await writer.end(summaryOf(result, hasResult ? 'read' : 'written'));
+      },
+    };
   } catch (error) {
-    await writer.fail(toException(error));
-    return false;
+    return failure(writer, toException(error));
   }
 }
 
+function failure(writer: ResultWriter, exception: EngineException): Outcome {
+  return { clean: false, exception, finish: () => writer.fail(exception) };
+}
+
 /**
- * Lets the engine write the result into a pipe while it is sent on: no result need fit in memory. "refused" when the
- * engine does not take the statement with `INTO OUTFILE` put in; nothing was sent then.
+ * Lets the engine write the result into a pipe while it is sent on: no result need fit in memory. Null when the engine does
+ * not take the statement with `INTO OUTFILE` put in; nothing was sent then.
  */
-async function streamResult(
-  sql: string,
-  shape: StatementShape,
-  context: RunContext,
-): Promise<'sent' | 'failed' | 'refused'> {
+async function streamResult(sql: string, shape: StatementShape, context: RunContext): Promise<Outcome | null> {
   const { connection, pipe, signal } = context;
   const target = ` INTO OUTFILE '${pipe}' TRUNCATE `;
   const piped = `${sql.slice(0, shape.outputAt)}${target}${sql.slice(shape.outputAt)}`;
@@ -88,15 +98,12 @@ async function streamResult(
         if (!signal.aborted) await writer.write(chunk);
       }),
     ]);
-    await writer.end(summaryOf(figures, 'read'));
-    return 'sent';
+    return { clean: true, exception: null, finish: () => writer.end(summaryOf(figures, 'read')) };
   } catch (error) {
     output.stream.resume();
     await running.catch(() => undefined);
     const exception = toException(error);
-    if (exception.code === syntaxError && sent === 0) return 'refused';
-    await writer.fail(exception);
-    return 'failed';
+    return exception.code === syntaxError && sent === 0 ? null : failure(writer, exception);
   } finally {
     output.stream.destroy();
     await killer.stop();
@@ -159,21 +166,16 @@ async function killQueries(engine: Engine, mark: string): Promise<void> {
 }
 
 /** Runs an INSERT whose rows lie in a file of the scratch directory. Only the admin gets here. */
-export async function runInsert(
-  insert: Extract<Statement, { kind: 'insert' }>,
-  context: RunContext,
-): Promise<{ clean: boolean }> {
+export async function runInsert(insert: Extract<Statement, { kind: 'insert' }>, context: RunContext): Promise<Outcome> {
   const writer = context.writer(null);
   try {
     const sql = insertFromFile(insert);
     const figures = await context.connection.query(sql);
-    await writer.end(summaryOf(figures, 'written'));
-    return { clean: true };
+    return { clean: true, exception: null, finish: () => writer.end(summaryOf(figures, 'written')) };
   } catch (error) {
     const { code, label, message } = toException(error);
     const place = new RegExp(`\\(in file/uri [^)]*${insert.file}\\): |[^\\s']*\\b${insert.file}\\b`, 'g');
-    await writer.fail(new EngineException(code, label, message.replace(place, '')));
-    return { clean: false };
+    return failure(writer, new EngineException(code, label, message.replace(place, '')));
   }
 }
 
