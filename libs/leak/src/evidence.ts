@@ -92,7 +92,11 @@ export function materialGrowth(series: SeriesRecord, floor: { bytes: number; lim
 
 /** Nothing that matters: what the cheap tests say instead of the dear ones. */
 function flatEvidence(ring: number, block: number): Evidence {
-  const nothing = {
+  // Written out, of one shape: this is made for nearly every evaluation of a quiet process.
+  return {
+    ring,
+    points: window.n,
+    span: spanOf(window, 0) * block,
     slope: NaN,
     low: NaN,
     high: NaN,
@@ -105,11 +109,15 @@ function flatEvidence(ring: number, block: number): Evidence {
     tail: 0,
     tailHigh: 0,
     records: 0,
-  };
-  return {
-    ...{ ring, points: window.n, span: spanOf(window, 0) * block, ...nothing },
-    ...{ stepShare: 0, steps: 0, bic: 0, cycles: 0, openLevel: NaN, level: NaN },
-    ...{ growing: false, leakShaped: false, saturating: false },
+    stepShare: 0,
+    steps: 0,
+    bic: 0,
+    cycles: 0,
+    openLevel: NaN,
+    level: NaN,
+    growing: false,
+    leakShaped: false,
+    saturating: false,
   };
 }
 
@@ -132,23 +140,21 @@ function judgeWindow(series: SeriesRecord, ring: number, from: number, { cycles,
   const { slope, low, high } = theilSen(t, v, n, variance);
   const score = kendallScore(v, n);
   const span = spanOf(window, from);
-  const evidence: Evidence = {
-    ...flatEvidence(ring, block),
-    points: n,
-    span: span * block,
-    slope: slope / block,
-    low: low / block,
-    high: high / block,
-    z: kendallZ(score, variance),
-    score,
-    variance,
-    inflation,
-    growth: Math.min(Math.max(0, slope * span), rangeOf({ t, v, n })),
-    sigma: residualSpread(t, v, n, slope),
-    cycles,
-    openLevel: medianOf(v, 0, Math.min(3, n)),
-    level: medianOf(v, Math.max(0, n - 3), n),
-  };
+  const evidence = flatEvidence(ring, block);
+  evidence.points = n;
+  evidence.span = span * block;
+  evidence.slope = slope / block;
+  evidence.low = low / block;
+  evidence.high = high / block;
+  evidence.z = kendallZ(score, variance);
+  evidence.score = score;
+  evidence.variance = variance;
+  evidence.inflation = inflation;
+  evidence.growth = Math.min(Math.max(0, slope * span), rangeOf({ t, v, n }));
+  evidence.sigma = residualSpread(t, v, n, slope);
+  evidence.cycles = cycles;
+  evidence.openLevel = medianOf(v, 0, Math.min(3, n));
+  evidence.level = medianOf(v, Math.max(0, n - 3), n);
   evidence.growing = isGrowing(series, evidence) && exceedsThePast(series, evidence, t, merged);
   judgeShape(series, evidence, t, v, slope);
   return evidence;

@@ -36,7 +36,8 @@ function pessimisticTime(series: SeriesRecord): number | null {
   const { n, t, v } = window;
   if (n < imminent.points) return null;
   const rise = ((v[n - 1] as number) - (v[0] as number)) / (((t[n - 1] as number) - (t[0] as number)) * block);
-  const bytes = get(series, R.bytes);
+  // The last block's minimum: one spike is no exhaustion.
+  const bytes = v[n - 1] as number;
   // Far from any answer below `leave`: spares nearly every process the test.
   if (!(rise > 0) || (limit - bytes) / rise > 4 * imminent.leave) return null;
   const plain = kendallVariance(v, n);

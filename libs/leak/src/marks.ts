@@ -58,7 +58,7 @@ function keepEvidence(series: SeriesRecord, evidence: Evidence): void {
  */
 export function isSuspicious(series: SeriesRecord, evidence: Evidence): boolean {
   if (!evidence.leakShaped || !hasMark(series, evidence.ring, Mark.growing)) return false;
-  return growingFor(series, evidence.ring) >= holdTime(series, evidence.slope);
+  return growingFor(series, evidence.ring) >= holdTime(series, evidence);
 }
 
 /** Observed time since the ring's first pass, ms. */
@@ -66,9 +66,9 @@ export function growingFor(series: SeriesRecord, ring: number): number {
   return get(series, R.clock) - getRing(series, ring, Q.heldFrom);
 }
 
-function holdTime(series: SeriesRecord, slope: number): number {
+function holdTime(series: SeriesRecord, { level, slope }: Evidence): number {
   const { heldMinimum, heldMaximum, heldUnbounded, exhaustionShare } = series.profile.suspected;
-  const left = timeToExhaustion(get(series, R.bytes), get(series, R.limit), slope);
+  const left = timeToExhaustion(level, get(series, R.limit), slope);
   if (left === null) return heldUnbounded;
   return Math.max(heldMinimum, Math.min(heldMaximum, left * exhaustionShare));
 }

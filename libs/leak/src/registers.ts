@@ -2,14 +2,15 @@ import { LEAK_STATES, type LeakState } from '@tidemark/contracts';
 import type { DetectorProfile } from './profile.js';
 
 /**
- * All that is remembered of a process: two typed arrays. A snapshot of them is complete by construction, and their
- * size is the memory a process costs (plain fields would double it: a boxed number is 24 bytes).
+ * All that is remembered of a process: two arrays of numbers. A snapshot of them is complete by construction, and their
+ * size is the memory a process costs (plain fields would double it: a boxed number is 24 bytes, one in an array 8; a
+ * typed array of the same numbers has 150 bytes more around it).
  */
 export interface SeriesRecord {
   readonly profile: DetectorProfile;
   readonly service: string;
   /** Registers, addressed by `R` and by `ringRegister`. NaN is "none". */
-  readonly n: Float64Array;
+  readonly n: number[];
   /** Block minima of all rings, NaN where there is none; grows by one ring when the finer one is full. */
   cells: Float32Array;
 }

@@ -24,7 +24,7 @@ const FIRST_CADENCE = 60_000;
 
 /** A series with nothing observed yet. */
 export function createSeries(profile: DetectorProfile, origin: SeriesOrigin): Series {
-  const n = new Float64Array(registerCount(profile)).fill(NaN);
+  const n = Array.from({ length: registerCount(profile) }, () => NaN);
   const series: SeriesRecord = { profile, service: origin.service, n, cells: new Float32Array(0) };
   for (const register of ZERO) n[register] = 0;
   n[R.cadence] = FIRST_CADENCE;

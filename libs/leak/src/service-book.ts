@@ -83,11 +83,13 @@ export function noteState(book: ServiceBook, series: SeriesRecord, transition: T
   const suspected = transition.to === 'SUSPECTED' || transition.to === 'CONFIRMED';
   if (!suspected && !book.services.has(series.service)) return;
   const record = touch(book, series.service, transition.at);
-  forgetSuspect(record, startedAt);
-  const { epochs, retention } = book.profile.service;
-  if (!suspected) return;
+  const known = record.suspects.find((suspect) => suspect.startedAt === startedAt);
+  if (!suspected) forgetSuspect(record, startedAt);
+  if (!suspected || known) return;
+  // One that was never closed (its collector died) must not testify for ever.
+  const oldest = transition.at - book.profile.cleared.rearm;
   record.suspects.push({ startedAt, at: transition.at });
-  record.suspects = record.suspects.filter(({ at }) => at >= transition.at - retention).slice(-epochs);
+  record.suspects = record.suspects.filter(({ at }) => at >= oldest).slice(-book.profile.service.epochs);
 }
 
 /** What the book has to say to the judgement of one of the service's processes. */
@@ -105,14 +107,21 @@ export function serviceWord(series: SeriesRecord, book: ServiceBook | undefined)
   };
 }
 
-/** Processes of one age share their warm-up, so instances count only when they began at different times. */
+/**
+ * Instances count when they began at different times and were suspected at different times: processes of one age share
+ * their warm-up, and a wave of load lifts all of them at once.
+ */
 function isCorroborated(
   series: SeriesRecord,
   record: ServiceRecord,
   { instances, instanceSpread, epochs }: DetectorProfile['confirmed'],
 ): boolean {
   const startedAt = get(series, R.startedAt);
-  const others = record.suspects.filter((suspect) => Math.abs(suspect.startedAt - startedAt) >= instanceSpread);
+  const since = get(series, R.since);
+  const others = record.suspects.filter(
+    (suspect) =>
+      Math.abs(suspect.startedAt - startedAt) >= instanceSpread && Math.abs(suspect.at - since) >= instanceSpread,
+  );
   if (others.length + 1 >= instances) return true;
   if (isBatch(series.profile, record.epochs)) return false;
   return record.epochs.filter((epoch) => epoch.suspected && epoch.startedAt > record.clearedAt).length + 1 >= epochs;

@@ -73,11 +73,13 @@ export function saturationEvidence(t: Float64Array, v: Float64Array, n: number, 
   const origin = t[0] as number;
   const span = (t[n - 1] as number) - origin;
   if (!(span > 0)) return 0;
-  const line = residualSquares(v, n, (i) => ((t[i] as number) - origin) / span);
-  if (!(line.squares > 0)) return 0;
+  for (let i = 0; i < n; i++) regressor[i] = ((t[i] as number) - origin) / span;
+  const line = fitRegressor(v, n);
+  if (!(line.squares > line.total * 1e-12)) return 0;
   let best = Infinity;
   for (const share of TIME_CONSTANTS) {
-    const curve = residualSquares(v, n, (i) => 1 - Math.exp(-((t[i] as number) - origin) / (share * span)));
+    for (let i = 0; i < n; i++) regressor[i] = 1 - Math.exp((origin - (t[i] as number)) / (share * span));
+    const curve = fitRegressor(v, n);
     if (curve.slope > 0 && curve.squares < best) best = curve.squares;
   }
   if (best === Infinity) return 0;
@@ -86,12 +88,21 @@ export function saturationEvidence(t: Float64Array, v: Float64Array, n: number, 
   return effective * Math.log(ratio) - Math.log(Math.max(2, effective));
 }
 
-/** Least squares of v on one regressor. */
-function residualSquares(v: Float64Array, n: number, x: (i: number) => number): { squares: number; slope: number } {
+const regressor = new Float64Array(512);
+
+interface Fit {
+  /** Sum of squares left, and about the mean. */
+  squares: number;
+  total: number;
+  slope: number;
+}
+
+/** Least squares of v on `regressor`. */
+function fitRegressor(v: Float64Array, n: number): Fit {
   let sx = 0;
   let sy = 0;
   for (let i = 0; i < n; i++) {
-    sx += x(i);
+    sx += regressor[i] as number;
     sy += v[i] as number;
   }
   const mx = sx / n;
@@ -100,12 +111,12 @@ function residualSquares(v: Float64Array, n: number, x: (i: number) => number): 
   let sxy = 0;
   let syy = 0;
   for (let i = 0; i < n; i++) {
-    const dx = x(i) - mx;
+    const dx = (regressor[i] as number) - mx;
     const dy = (v[i] as number) - my;
     sxx += dx * dx;
     sxy += dx * dy;
     syy += dy * dy;
   }
-  if (!(sxx > 0)) return { squares: syy, slope: 0 };
-  return { squares: Math.max(0, syy - (sxy * sxy) / sxx), slope: sxy / sxx };
+  if (!(sxx > 0)) return { squares: syy, total: syy, slope: 0 };
+  return { squares: Math.max(0, syy - (sxy * sxy) / sxx), total: syy, slope: sxy / sxx };
 }

@@ -21,7 +21,7 @@ export function serializeSeries(series: Series): SeriesSnapshot {
     v: VERSION,
     profile: series.profile.name,
     service: series.service,
-    n: Array.from(series.n, (value) => (Number.isNaN(value) ? null : value)),
+    n: series.n.map((value) => (Number.isNaN(value) ? null : value)),
     cells: encodeCells(series.cells),
   };
 }
@@ -43,7 +43,7 @@ export function reviveSeries(profile: DetectorProfile, snapshot: SeriesSnapshot)
   if (typeof service !== 'string' || !Array.isArray(n) || n.length !== count || typeof cells !== 'string') {
     throw new RangeError(`series snapshot: needs a service, ${count} registers and cells; seed it from history`);
   }
-  const registers = Float64Array.from(n, toRegister);
+  const registers = n.map(toRegister);
   const series: SeriesRecord = { profile, service, n: registers, cells: decodeCells(cells, profile) };
   return series as Series;
 }

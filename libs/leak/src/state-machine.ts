@@ -35,7 +35,7 @@ export interface ServiceWord {
  */
 export function advanceState(series: SeriesRecord, evidence: readonly Evidence[], word: ServiceWord): void {
   for (const one of evidence) {
-    if (get(series, R.bytes) <= word.usual) break;
+    if (one.level <= word.usual) continue;
     const known = word.leaks && one.leakShaped && hasMark(series, one.ring, Mark.growing);
     if (known || isSuspicious(series, one)) setMark(series, one.ring, Mark.suspected, true);
   }
@@ -142,17 +142,17 @@ function isConfirmed(series: SeriesRecord, evidence: readonly Evidence[], word: 
 /** Most of the limit is used and the rest will not last. */
 function isUrgent(series: SeriesRecord, evidence: Evidence): boolean {
   const { confirmed } = series.profile;
-  const bytes = get(series, R.bytes);
-  const left = timeToExhaustion(bytes, get(series, R.limit), evidence.high);
+  const limit = get(series, R.limit);
+  const left = timeToExhaustion(evidence.level, limit, evidence.high);
   if (left === null || left >= confirmed.exhaustion) return false;
-  return evidence.records >= confirmed.records && bytes >= confirmed.limitShare * get(series, R.limit);
+  return evidence.records >= confirmed.records && evidence.level >= confirmed.limitShare * limit;
 }
 
 /** Suspected for hours, and seen over a time that no daily ramp lasts. */
 function isProven(series: SeriesRecord, evidence: Evidence): boolean {
   const { confirmed } = series.profile;
   if (get(series, R.clock) - get(series, R.suspectedClock) < confirmed.held) return false;
-  const left = timeToExhaustion(get(series, R.bytes), get(series, R.limit), evidence.slope);
+  const left = timeToExhaustion(evidence.level, get(series, R.limit), evidence.slope);
   const wanted = left === null ? confirmed.spanMaximum : left * confirmed.spanShare;
   // Another ring that is suspected but sees it level off withholds its consent.
   for (let ring = 0; ring < liveRings(series); ring++) {
