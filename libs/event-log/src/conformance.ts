@@ -6,6 +6,7 @@ import { groupPromises } from './conformance/groups.js';
 import { lifecyclePromises } from './conformance/lifecycle.js';
 import { poisonPromises } from './conformance/poison.js';
 import { recordPromises } from './conformance/records.js';
+import { stormPromises } from './conformance/storm.js';
 
 export type { LogFactory, LogUnderTest } from './conformance/bench.js';
 
@@ -16,6 +17,7 @@ const PROMISES = [
   ...flowPromises,
   ...groupPromises,
   ...lifecyclePromises,
+  ...stormPromises,
 ];
 
 /** What every adapter of the event log promises, one test each. Adapters call it from a test file of their own. */

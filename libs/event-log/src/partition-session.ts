@@ -202,6 +202,7 @@ export class PartitionSession {
 
   async #reject(record: LogRecord, reason: Error): Promise<void> {
     if (this.#state === 'closed') throw this.#revoked();
+    if (!this.#inFlight.isOpen(record.offset)) return;
     await this.#ports.deadLetter(record, reason, 0);
     this.#acknowledge(record.offset);
   }

@@ -81,8 +81,12 @@ export const poisonPromises: LogPromise[] = [
       const seen = nothingSeen();
       const assign = watching(seen, async (records, context) => {
         for (const one of records) {
-          if (text(one) === '2') await context.reject(one, new TypeError('no two'));
-          else context.acknowledge(one.offset);
+          if (text(one) === '2') {
+            await context.reject(one, new TypeError('no two'));
+            // What is done stays done.
+            await context.reject(one, new TypeError('no two, again'));
+          }
+          context.acknowledge(one.offset);
         }
       });
       await log.subscribe({ topic, group: 'g', from: 'earliest', assign });

@@ -227,6 +227,18 @@ describe.each(kinds)('the bounds of the embedded log %s', (_, kind) => {
     }, ['busy', 'stays']);
   });
 
+  test('a dead letter finds room although nobody reads the others', async () => {
+    const log = await start({ ...(await kind()), maxTopicBytes: 100_000, appendTimeoutMs: 100 }, [spec('a')]);
+    const dead = nothingSeen();
+    await log.subscribe({ topic: 'a.dlq', group: 'lazy', from: 'earliest', assign: watching(dead, acknowledgeNone) });
+    const assign = () => ({ handle: () => Promise.reject(new Error('bad')) });
+    await log.subscribe({ topic: 'a', group: 'g', from: 'earliest', maxTries: 1, assign });
+    for (const block of blocks('a', 30)) await log.append([block]);
+    await until(() => totalLag(log, 'a', 'g'), 0);
+    expect(log.metrics()).toMatchObject({ deadLettered: 30 });
+    expect(log.metrics().droppedRecords).toBeGreaterThan(10);
+  });
+
   test('a call larger than the bound passes when it has the topic to itself', async () => {
     const log = await start({ ...(await kind()), maxTopicBytes: 50_000 }, [spec('a')]);
     const seen = nothingSeen();
@@ -279,6 +291,26 @@ describe.each(kinds)('the bounds of the embedded log %s', (_, kind) => {
       await expect(log.ensureTopics([spec('x', wrong)])).rejects.toMatchObject({ code: 'EVENT_LOG_INVALID' });
     }
   });
+});
+
+test('a subscription that could never deliver is refused by name', async () => {
+  const log = await start({}, [spec('a')]);
+  const fine = {
+    topic: 'a',
+    group: 'g',
+    from: 'earliest',
+    assign: () => ({ handle: () => Promise.resolve() }),
+  } as const;
+  for (const wrong of [
+    { maxInFlightBytes: 0 },
+    { maxBatchRecords: 0.5 },
+    { maxTries: -1 },
+    { group: '' },
+    { from: { sinceMs: -1 } },
+    { from: { sinceMs: Number.NaN } },
+  ]) {
+    await expect(log.subscribe({ ...fine, ...wrong })).rejects.toMatchObject({ code: 'EVENT_LOG_INVALID' });
+  }
 });
 
 test('an option out of range is refused by name', async () => {

@@ -11,6 +11,7 @@ import type {
   Subscription,
 } from '../event-log.js';
 import { openJournalStorage } from '../journal/journal-storage.js';
+import { resolveSubscribeOptions } from '../subscribe-options.js';
 import { settledBy } from '../timing.js';
 import { partitionOf } from '../partitioner.js';
 import { recordBytes } from '../record-bytes.js';
@@ -107,9 +108,10 @@ export class MemoryEventLog implements EventLog {
     };
   }
 
-  subscribe(options: SubscribeOptions): Promise<Subscription> {
+  subscribe(given: SubscribeOptions): Promise<Subscription> {
     try {
       this.#checkOpen();
+      const options = resolveSubscribeOptions(given);
       const topic = this.#broker.topic(options.topic);
       const { commitIntervalMs, rebalanceTimeoutMs, retry } = this.#options;
       const subscription = new MemorySubscription(options, {

@@ -1,5 +1,6 @@
-import type { CommittedPosition, LogRecord, SubscribeOptions, Subscription } from '../event-log.js';
+import type { CommittedPosition, LogRecord, Subscription } from '../event-log.js';
 import { PartitionSession } from '../partition-session.js';
+import type { ResolvedSubscribeOptions } from '../subscribe-options.js';
 import { backoffDelay, settledBy, sleep, type BackoffOptions } from '../timing.js';
 import type { Group, Member } from './group.js';
 import type { PartitionStore } from './store.js';
@@ -17,8 +18,6 @@ export interface SubscriptionPorts {
   onEnd(subscription: MemorySubscription): void;
 }
 
-const DEFAULTS = { maxInFlightBytes: 8 * 1024 * 1024, maxBatchRecords: 500, maxTries: 5 };
-
 /** The commit interval while producers wait for room. */
 const HURRY_MS = 10;
 
@@ -26,7 +25,7 @@ const HURRY_MS = 10;
 export class MemorySubscription implements Subscription, Member {
   readonly ready: Promise<void>;
   readonly failed: Promise<never>;
-  readonly #options: SubscribeOptions & typeof DEFAULTS;
+  readonly #options: ResolvedSubscribeOptions;
   readonly #ports: SubscriptionPorts;
   readonly #sessions = new Map<number, PartitionSession>();
   readonly #running = new Set<Promise<void>>();
@@ -37,8 +36,8 @@ export class MemorySubscription implements Subscription, Member {
   #deadline: number | undefined;
   #draining: Promise<void> | undefined;
 
-  constructor(options: SubscribeOptions, ports: SubscriptionPorts) {
-    this.#options = { ...DEFAULTS, ...options };
+  constructor(options: ResolvedSubscribeOptions, ports: SubscriptionPorts) {
+    this.#options = options;
     this.#ports = ports;
     this.failed = new Promise<never>((_, reject) => (this.#fail = reject));
     this.failed.catch(() => {});

@@ -1,4 +1,5 @@
 import type { TopicSpec } from '@tidemark/contracts';
+import { isDeadLetterTopic } from '../dead-letter.js';
 import { EventLogError } from '../errors.js';
 import type { Group } from './group.js';
 import type { Expired, NewRecord, PartitionStore } from './store.js';
@@ -101,10 +102,13 @@ export class Topic {
 
   #dropOldestUnit(): boolean {
     if (this.spec.cleanup === 'compact') return false;
+    // A dead letter must find room, whoever forgot to read the others: it would hold up the topic it comes from.
+    const isDead = isDeadLetterTopic(this.spec.name);
+    const holds = (group: Group): boolean => !isDead && group.holdsBytes(this.limits.groupHoldMs);
     let oldest: { index: number; appendedAt: number } | undefined;
     this.partitions.forEach((partition, index) => {
       const unit = partition.oldest();
-      if (!unit || unit.end > this.#floor(index, (group) => group.holdsBytes(this.limits.groupHoldMs))) return;
+      if (!unit || unit.end > this.#floor(index, holds)) return;
       if (!oldest || unit.appendedAt < oldest.appendedAt) oldest = { index, appendedAt: unit.appendedAt };
     });
     if (oldest) this.#drop(oldest.index);
