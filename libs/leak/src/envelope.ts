@@ -12,22 +12,22 @@ export interface Envelope {
   merged: number;
 }
 
-/** Counts the falls of at least 5 % from a running high to a running low. */
+/** Counts the swings of at least 5 %: each fall from a high that is followed by a rise, and the last one. */
 export function countCollections(v: Float64Array, n: number): number {
   let cycles = 0;
-  let high = -Infinity;
-  let low = Infinity;
-  for (let i = 0; i < n; i++) {
+  let rising = true;
+  let extreme = n > 0 ? (v[0] as number) : 0;
+  for (let i = 1; i < n; i++) {
     const value = v[i] as number;
-    if (value > high) high = value;
-    if (value < low) low = value;
-    if (value <= high * (1 - COLLECTION) && high > 0) {
+    if (rising ? value >= extreme : value <= extreme) {
+      extreme = value;
+    } else if (rising && value <= extreme * (1 - COLLECTION)) {
       cycles++;
-      high = value;
-      low = value;
-    } else if (value > low * (1 + COLLECTION)) {
-      low = value;
-      if (value > high) high = value;
+      rising = false;
+      extreme = value;
+    } else if (!rising && value >= extreme * (1 + COLLECTION)) {
+      rising = true;
+      extreme = value;
     }
   }
   return cycles;
