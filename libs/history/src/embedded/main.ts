@@ -1,6 +1,7 @@
 /* The child process: holds the engine and serves it, until its parent says stop or is gone. */
 import { createConnectionPool } from './connection-pool.js';
 import { openDataDirectory, makePipes, type DataDirectory } from './data-directory.js';
+import { forgetLostBlocks } from './deduplication-repair.js';
 import { EmbeddedError } from './embedded-error.js';
 import { writeEngineConfig } from './engine-config.js';
 import { loadEngine, type Connection, type Engine } from './engine.js';
@@ -36,6 +37,11 @@ async function start(options: ChildOptions): Promise<void> {
     lockWaitMs: options.lockWaitMs,
     users: options.users,
   });
+  const forgotten = forgetLostBlocks(directory.tables);
+  if (forgotten > 0) {
+    const message = 'blocks of inserts were noted but not written when the last run ended: they may be sent again';
+    tell({ kind: 'log', level: 'warn', fields: { blocks: forgotten }, message });
+  }
   // Names of pipes and of files with rows then need no path, and so no quoting, in the SQL that mentions them.
   process.chdir(directory.run);
   const engine = loadEngine(directory.tables, writeEngineConfig(directory.run, { memoryBytes: options.memoryBytes }));
