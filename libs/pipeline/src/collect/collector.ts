@@ -6,6 +6,7 @@ import type { Logger } from '@tidemark/service';
 import { createJumpDetector, type Clock } from './clock.js';
 import type { CollectConfig } from './config.js';
 import { openFilesLimit } from './descriptor-budget.js';
+import { CollectError } from './errors.js';
 import { createFactsReader } from './facts.js';
 import { createMerger, type Merger } from './merge.js';
 import { bootOf, nodeRecord } from './node-record.js';
@@ -46,6 +47,7 @@ export class Collector {
   private readonly outbox: Outbox;
   private readonly redactor: Redactor;
   private readonly jumps = createJumpDetector();
+  private bootedAt: number;
   private keyframeAt = Number.NEGATIVE_INFINITY;
   private lost = false;
   private counted = {
@@ -63,11 +65,12 @@ export class Collector {
     this.startedAt = clock.wall();
     this.redactor = createRedactor(config.redact);
     this.procfs = createProcfs({ root: config.procRoot, sys: config.sysRoot });
-    this.host = readHost(this.procfs);
+    this.host = findHost(this.procfs);
+    this.bootedAt = this.host.bootedAt;
     this.ownPid = Number(this.procfs.readLink('self') ?? 0);
     const facts = createFactsReader({
       procfs: this.procfs,
-      bootedAt: this.host.bootedAt,
+      bootedAt: () => this.bootedAt,
       redactor: this.redactor,
       users: createUserNames(config.passwdFile, () => clock.monotonic()),
       commandLineLength: config.commandLineLength,
@@ -176,7 +179,7 @@ export class Collector {
     const { config, clock } = this.deps;
     return nodeRecord({
       config,
-      host: this.host,
+      host: { ...this.host, bootedAt: this.bootedAt },
       run: this.run,
       units: this.procfs.units,
       startedAt: this.startedAt,
@@ -235,8 +238,23 @@ export class Collector {
     return this.lost && age >= KEYFRAME_PAUSE_MS && this.logFailure === null;
   }
 
+  /** The kernel moves the time of boot along when the time of day is set. */
   private noticeJump(wall: number): void {
     const jumpedMs = this.jumps.observe(wall, this.deps.clock.monotonic());
-    if (jumpedMs !== 0) this.deps.logger.warn({ jumpedMs }, 'the time of day jumped; rounds go on as before');
+    if (jumpedMs === 0) return;
+    this.deps.logger.warn({ jumpedMs }, 'the time of day jumped; rounds go on as before');
+    const { bootedAt } = readHost(this.procfs);
+    if (bootedAt === this.bootedAt) return;
+    this.sweep.shiftStarts(bootedAt - this.bootedAt);
+    this.bootedAt = bootedAt;
+  }
+}
+
+/** Throws CollectError COLLECT_PROC when the configured root is no /proc. */
+function findHost(procfs: Procfs): Host {
+  try {
+    return readHost(procfs);
+  } catch (error) {
+    throw new CollectError('COLLECT_PROC', `collect.procRoot: ${(error as Error).message}`, { cause: error });
   }
 }

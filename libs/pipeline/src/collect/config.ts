@@ -68,7 +68,7 @@ export function completeConfig(input: CollectConfigInput): CollectConfig {
   const result = collectSettings.strict().safeParse(settings);
   const problems = result.success
     ? []
-    : result.error.issues.map((issue) => `collect.${issue.path.join('.')}: ${issue.message}`);
+    : result.error.issues.map((issue) => `${['collect', ...issue.path].join('.')}: ${issue.message}`);
   if (!isNodeId(node)) problems.push(`collect.node: ${JSON.stringify(node)} is not a node id`);
   if (problems.length > 0 || !result.success) throw new CollectError('COLLECT_CONFIG', problems.join('; '));
   return { ...result.data, node, spoolDirectory, version, hostname: host };

@@ -23,8 +23,8 @@ export interface FactsReader {
 
 export interface FactsReaderOptions {
   procfs: Procfs;
-  /** Epoch milliseconds. */
-  bootedAt: number;
+  /** Epoch milliseconds; changes when the clock is set. */
+  bootedAt: () => number;
   redactor: Redactor;
   users: UserNames;
   /** Characters of command line that are kept. */
@@ -49,7 +49,7 @@ export function createFactsReader(options: FactsReaderOptions): FactsReader {
       const uid = ids?.uid ?? null;
       const cgroup = memoryCgroup(groups)?.path.slice(0, MAX_TEXT) ?? null;
       return {
-        startedAt: Math.max(0, startedAt(start, bootedAt, procfs.units.clockTicks)),
+        startedAt: Math.max(0, startedAt(start, bootedAt(), procfs.units.clockTicks)),
         program,
         commandLine: args && redactor.redact(args).slice(0, commandLineLength),
         uid,

@@ -35,6 +35,8 @@ const BATCH_RECORDS = 64;
 const BATCH_BYTES = 1024 * 1024;
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
+/** An append without an answer for this long is told of as a failure, though nothing is given up. */
+const SILENCE_MS = 10_000;
 /** Tries to read a segment of the spool before it is given up. */
 const READ_TRIES = 5;
 
@@ -48,14 +50,15 @@ interface Batch {
  * Takes records at once and sends them in order, now or when the log is back. The batch in flight is older than all that
  * waits.
  *
- * A record may reach the log twice when the collector is killed between the log's answer and the deletion of the spool
- * file that the record came from; never when it only ever was in memory.
+ * A record may reach the log twice: when the collector is killed between the log's answer and the deletion of the spool
+ * file that the record came from, or when the log answers after a drain's deadline has passed.
  */
 export class Outbox {
   private readonly backlog: Backlog;
   private readonly stop = new AbortController();
   private inFlight: Batch | undefined;
   private failing: string | null = null;
+  private askedAt: number | undefined;
   private sentBytes = 0;
   private sentRecords = 0;
   private running: Promise<void> | undefined;
@@ -87,8 +90,14 @@ export class Outbox {
       diskBytes: backlog.diskBytes,
       droppedBytes: backlog.droppedBytes,
       droppedRecords: backlog.droppedRecords,
-      failing: this.failing,
+      failing: this.failing ?? this.silence(),
     };
+  }
+
+  private silence(): string | null {
+    if (this.askedAt === undefined) return null;
+    const waited = this.options.clock.monotonic() - this.askedAt;
+    return waited < SILENCE_MS ? null : `it has not answered for ${Math.round(waited / 1000)} s`;
   }
 
   /** Sends what it can until the deadline, and leaves the rest on disk for the next run. */
@@ -147,10 +156,13 @@ export class Outbox {
 
   /** True when the batch is done with: sent, or given up because the log will never take it. */
   private async sendBatch(batch: Batch): Promise<boolean> {
-    const { log, logger } = this.options;
+    const { log, logger, clock } = this.options;
+    this.askedAt = clock.monotonic();
     try {
       await log.append(batch.records);
+      this.askedAt = undefined;
     } catch (error) {
+      this.askedAt = undefined;
       if (isTooLarge(error)) return this.sendEach(batch, error as Error);
       const reason = error instanceof Error ? error.message : String(error);
       if (this.failing === null) logger.warn({ reason }, 'event log takes no records; keeping them until it does');

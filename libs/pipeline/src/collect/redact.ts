@@ -32,6 +32,18 @@ const BEARER = /\b((?:bearer|basic)\s{1,3})[A-Za-z0-9+/_.~=-]{8,4000}/gi;
 const KNOWN_SHAPES =
   /\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_[A-Za-z0-9_]{20,255}|glpat-[A-Za-z0-9_-]{20,64}|xox[abprs]-[A-Za-z0-9-]{10,255}|AIza[A-Za-z0-9_-]{35}|sk-[A-Za-z0-9_-]{20,255}|eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{0,4000})/g;
 
+/** Programs with an option of one letter for a secret: in the same argument (`-pX`) or in the next one (`-p X`). */
+const SHORT_OPTIONS: Readonly<Record<string, { attached?: string; next?: string }>> = {
+  mysql: { attached: '-p' },
+  mysqldump: { attached: '-p' },
+  mysqladmin: { attached: '-p' },
+  mariadb: { attached: '-p' },
+  'mariadb-dump': { attached: '-p' },
+  sshpass: { attached: '-p', next: '-p' },
+  'redis-cli': { next: '-a' },
+  curl: { attached: '-u', next: '-u' },
+};
+
 /** Time that the configured expressions may take on one command line, milliseconds. */
 const CUSTOM_BUDGET_MS = 20;
 
@@ -61,14 +73,21 @@ export function createRedactor(expressions: readonly string[]): Redactor {
 }
 
 function redactKnown(args: readonly string[]): string {
+  const { attached, next } = shortOptions(args[0]);
   const out: string[] = [];
   let secretNext = false;
   for (const arg of args) {
     if (secretNext && !arg.startsWith('-')) out.push(REDACTED);
+    else if (attached !== undefined && arg.startsWith(attached) && arg !== attached) out.push(attached + REDACTED);
     else out.push(redactArgument(arg));
-    secretNext = LONE_OPTION.test(arg);
+    secretNext = arg === next || LONE_OPTION.test(arg);
   }
   return out.join(' ');
+}
+
+function shortOptions(program = ''): { attached?: string; next?: string } {
+  const name = program.slice(program.lastIndexOf('/') + 1);
+  return Object.hasOwn(SHORT_OPTIONS, name) ? SHORT_OPTIONS[name]! : {};
 }
 
 function redactArgument(arg: string): string {

@@ -111,8 +111,8 @@ export class SmapsReader {
     for (const process of this.wanted) {
       const wish = urgency(process, now);
       if (wish === 0) {
-        // A stale one becomes due by itself; the others are found again by the next scan.
-        if (process.gone || !process.smaps.stale) this.wanted.delete(process);
+        // One that was read a while ago becomes due by itself; the others are found again by the next scan.
+        if (process.gone || !process.smaps.stale || !process.smaps.everRead) this.wanted.delete(process);
       } else if (this.prices.estimate(process) > this.options.limitMs) left++;
       else waiting.push({ process, wish });
     }

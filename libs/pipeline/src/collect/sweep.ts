@@ -14,7 +14,7 @@ import type { Clock } from './clock.js';
 import { DescriptorBudget } from './descriptor-budget.js';
 import type { FactsReader } from './facts.js';
 import { createProcessListing } from './process-listing.js';
-import { mergeFigures, mergeState, sameFacts } from './process-state.js';
+import { mergeFigures, mergeState, sameFacts, type ProcessFacts } from './process-state.js';
 import type { Slices } from './slices.js';
 import { TrackedProcess } from './tracked-process.js';
 
@@ -164,6 +164,19 @@ export class Sweep {
     else if (moved || this.round - process.statusRound >= STATUS_AT_LEAST_EVERY) this.readStatus(process);
     else scratch[ROW.rss] = Number.NaN;
     if (mergeFigures(process, scratch)) this.note(process);
+  }
+
+  /** The time of day was set: every start is at another time now. */
+  shiftStarts(byMs: number): void {
+    for (const process of this.processes) {
+      this.setFacts(process, { ...process.facts, startedAt: Math.max(0, process.facts.startedAt + byMs) });
+    }
+  }
+
+  private setFacts(process: TrackedProcess, facts: ProcessFacts): void {
+    process.facts = facts;
+    process.factsChanged = true;
+    this.note(process);
   }
 
   private parseStat(stat: KeptFile): boolean {
@@ -328,9 +341,7 @@ export class Sweep {
       }
       process.stat.forget();
       if (facts && !sameFacts(facts, process.facts)) {
-        process.facts = { ...facts, startedAt: process.facts.startedAt };
-        process.factsChanged = true;
-        this.note(process);
+        this.setFacts(process, facts);
       }
       if (slices.over()) await slices.rest();
     }
