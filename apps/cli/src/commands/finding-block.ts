@@ -1,10 +1,9 @@
-import { toNumber } from '../api/process-fields.js';
-import { formatBytes, formatSeconds, formatTime } from '../terminal/figures.js';
+import { formatSeconds, formatTime } from '../terminal/figures.js';
 import { leakStyle, leakWord } from '../terminal/leak-cell.js';
 import { span, type Line } from '../terminal/style.js';
 import type { FindingFields } from './finding-queries.js';
 
-/** A finding for a person: what and where on the first line, how much on the second, the command on a third. */
+/** A finding for a person: what and where, how much, how sure, and the command, each on a line. */
 export function renderFinding(finding: FindingFields): Line[] {
   const { program, pid, service, nodeId, user } = finding;
   const who = program === null ? service : `${program}${pid === null ? '' : ` (pid ${pid})`}`;
@@ -32,18 +31,9 @@ function indented(text: string, style: 'plain' | 'dim' = 'plain'): Line {
   return [span('    '), span(text, style)];
 }
 
-function figures(finding: FindingFields): string {
-  const { growth, secondsToExhaustion } = finding;
-  const limit = toNumber(finding.limit);
-  return [
-    `${formatBytes(toNumber(finding.bytes))}${limit === null ? '' : ` of ${formatBytes(limit)}`}`,
-    growth === null
-      ? ''
-      : `${formatBytes(growth.bytesPerHour)} an hour (${formatBytes(growth.low)} to ${formatBytes(growth.high)}) over ${formatSeconds(growth.window)}`,
-    secondsToExhaustion === null ? '' : `exhausted in ${formatSeconds(secondsToExhaustion)} at the earliest`,
-    `confidence ${Math.round(finding.confidence * 100)} %`,
-    `first seen ${formatTime(finding.openedAt)}`,
-  ]
-    .filter((part) => part !== '')
-    .join(' · ');
+/** What the message does not say. */
+function figures({ growth, confidence, openedAt }: FindingFields): string {
+  const measured = growth === null ? [] : [`measured over ${formatSeconds(growth.window)}`];
+  const sure = `confidence ${Math.round(confidence * 100)} %`;
+  return [...measured, sure, `first seen ${formatTime(openedAt)}`].join(' · ');
 }

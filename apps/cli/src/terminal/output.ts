@@ -29,7 +29,7 @@ export function createOutput(stdout: OutputStream, stderr: OutputStream, plain: 
     isTerminal,
     colours,
     get width() {
-      return isTerminal ? Math.max(20, stdout.columns ?? 80) : Infinity;
+      return isTerminal ? Math.max(20, stdout.columns || 80) : Infinity;
     },
     lines(lines) {
       if (lines.length > 0) stdout.write(lines.map((line) => `${paint(line, colours)}\n`).join(''));
