@@ -96,7 +96,13 @@ export interface StoredProcess {
   memory: Readonly<Record<ProcessMemoryMetric, number | null>>;
 }
 
-/** What the API asks history. Every call may reject; the API then answers HISTORY_UNAVAILABLE for that field only. */
+/** What the API asks at once, at most: processes, nodes, findings. */
+export const HISTORY_BATCH = { processes: 200, nodes: 500, findings: 500 } as const;
+
+/**
+ * What the API asks history. Every call may reject; the API then answers HISTORY_UNAVAILABLE for that field only, or
+ * RANGE_TOO_LONG with the error's message when its `code` is HISTORY_RANGE.
+ */
 export interface HistoryQueries {
   /** A key without points may be absent from the result. */
   processSeries(

@@ -2,12 +2,13 @@ import type { NodeId, ProcessKey } from '@tidemark/contracts';
 import type { LiveFinding } from '@tidemark/live';
 import DataLoader from 'dataloader';
 import { newestFirst } from './finding/finding-order.js';
-import type {
-  NodeSeriesMetric,
-  ProcessSeriesMetric,
-  SeriesPoint,
-  SeriesWindow,
-  StoredProcess,
+import {
+  HISTORY_BATCH,
+  type NodeSeriesMetric,
+  type ProcessSeriesMetric,
+  type SeriesPoint,
+  type SeriesWindow,
+  type StoredProcess,
 } from './history-port.js';
 import { askHistory, type GraphSources } from './sources.js';
 
@@ -29,10 +30,12 @@ export interface Loaders {
 export function createLoaders(sources: GraphSources): Loaders {
   const { live } = sources;
   return {
-    processSeries: seriesLoader((subjects: ProcessKey[], metric: ProcessSeriesMetric, window) =>
-      askHistory(sources, 'Process.series', (history) => history.processSeries(subjects, metric, window)),
+    processSeries: seriesLoader(
+      HISTORY_BATCH.processes,
+      (subjects: ProcessKey[], metric: ProcessSeriesMetric, window) =>
+        askHistory(sources, 'Process.series', (history) => history.processSeries(subjects, metric, window)),
     ),
-    nodeSeries: seriesLoader((subjects: NodeId[], metric: NodeSeriesMetric, window) =>
+    nodeSeries: seriesLoader(HISTORY_BATCH.nodes, (subjects: NodeId[], metric: NodeSeriesMetric, window) =>
       askHistory(sources, 'Node.series', (history) => history.nodeSeries(subjects, metric, window)),
     ),
     storedProcess: new DataLoader<ProcessKey, StoredProcess | null>(
@@ -40,7 +43,7 @@ export function createLoaders(sources: GraphSources): Loaders {
         const found = await askHistory(sources, 'process', (history) => history.processes([...new Set(keys)]));
         return keys.map((key) => found.get(key) ?? null);
       },
-      { cache: false },
+      { cache: false, maxBatchSize: HISTORY_BATCH.processes },
     ),
     findingsOfProcess: new DataLoader<ProcessKey, LiveFinding[]>(
       (keys) => {
@@ -53,26 +56,31 @@ export function createLoaders(sources: GraphSources): Loaders {
   };
 }
 
-/** One question per metric and window, whatever the number of subjects. */
+/** One question per metric and window, for `most` subjects at once. */
 function seriesLoader<Subject extends string, Metric extends string>(
+  most: number,
   ask: (subjects: Subject[], metric: Metric, window: SeriesWindow) => Promise<ReadonlyMap<Subject, SeriesPoint[]>>,
 ): DataLoader<SeriesKey<Subject, Metric>, SeriesPoint[]> {
-  return new DataLoader<SeriesKey<Subject, Metric>, SeriesPoint[]>(
-    async (keys) => {
-      const groups = new Map<string, SeriesKey<Subject, Metric>[]>();
-      const groupOf = ({ metric, window }: SeriesKey<Subject, Metric>) =>
-        `${metric} ${window.from} ${window.to} ${window.stepMs}`;
-      for (const key of keys) groups.set(groupOf(key), [...(groups.get(groupOf(key)) ?? []), key]);
-      const answers = new Map<string, ReadonlyMap<Subject, SeriesPoint[]>>();
-      await Promise.all(
-        Array.from(groups, async ([name, [first, ...rest]]) => {
-          if (!first) return;
-          const subjects = [...new Set([first, ...rest].map((key) => key.subject))];
-          answers.set(name, await ask(subjects, first.metric, first.window));
-        }),
-      );
-      return keys.map((key) => answers.get(groupOf(key))?.get(key.subject) ?? []);
-    },
-    { cache: false },
-  );
+  const groupOf = ({ metric, window }: SeriesKey<Subject, Metric>) =>
+    `${metric} ${window.from} ${window.to} ${window.stepMs}`;
+  const load = async (keys: readonly SeriesKey<Subject, Metric>[]) => {
+    const groups = new Map<string, { first: SeriesKey<Subject, Metric>; subjects: Set<Subject> }>();
+    for (const key of keys) {
+      const group = groups.get(groupOf(key)) ?? { first: key, subjects: new Set<Subject>() };
+      group.subjects.add(key.subject);
+      groups.set(groupOf(key), group);
+    }
+    const answers = new Map<string, ReadonlyMap<Subject, SeriesPoint[]>>();
+    for (const [name, { first, subjects }] of groups) {
+      const points = new Map<Subject, SeriesPoint[]>();
+      const all = [...subjects];
+      for (let from = 0; from < all.length; from += most) {
+        const found = await ask(all.slice(from, from + most), first.metric, first.window);
+        for (const [subject, series] of found) points.set(subject, series);
+      }
+      answers.set(name, points);
+    }
+    return keys.map((key) => answers.get(groupOf(key))?.get(key.subject) ?? []);
+  };
+  return new DataLoader<SeriesKey<Subject, Metric>, SeriesPoint[]>(load, { cache: false });
 }

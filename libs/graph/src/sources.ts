@@ -29,6 +29,8 @@ export interface GraphContext {
   /** The token was shown, or none is needed. */
   readonly authorized: boolean;
   readonly loaders: Loaders;
+  /** The same for all fields of one request, so that `last` means the same stretch in each; of a subscription, now. */
+  now(): number;
 }
 
 /** ClickHouse gives up before; this is for a connection that hangs. */
@@ -48,11 +50,17 @@ export async function askHistory<T>(
     });
     return await Promise.race([ask(history), late]);
   } catch (error) {
+    // What was asked is too much for history; its message says of what, and how much is allowed.
+    if (isOutOfRange(error)) throw new GraphError('RANGE_TOO_LONG', `${field}: ${error.message}`);
     logger.warn({ field, error: (error as Error).message }, 'history did not answer a query');
     throw unavailable(field, 'history does not answer now');
   } finally {
     clearTimeout(timer);
   }
+}
+
+function isOutOfRange(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === 'HISTORY_RANGE';
 }
 
 function unavailable(field: string, why: string): GraphError {

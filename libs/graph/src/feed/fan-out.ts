@@ -88,6 +88,11 @@ export function createFanOut(live: LiveView): FanOut {
       for (const [queue, wanted] of findingWatches) {
         if (wanted(event)) queue.push(event.finding.finding.id, event.finding);
       }
+      // The process may not have changed, its leak status has.
+      const { node, process } = event.finding.finding;
+      for (const watch of processWatches.get(node) ?? []) {
+        if (watch.key === process?.key) watch.queue.push(watch.key, watch.key);
+      }
     },
     publishNode(id) {
       for (const queue of nodeWatches.get(id) ?? []) queue.push(id, id);

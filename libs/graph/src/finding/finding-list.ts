@@ -1,6 +1,6 @@
 import type { LiveFinding } from '@tidemark/live';
 import { GraphError } from '../graph-error.js';
-import type { FindingQuery } from '../history-port.js';
+import { HISTORY_BATCH, type FindingQuery } from '../history-port.js';
 import { pageSize, toConnection, type Connection, type PageInput } from '../paging/connection.js';
 import { decodeCursor, encodeCursor } from '../paging/cursor.js';
 import { askHistory, type GraphSources } from '../sources.js';
@@ -49,11 +49,12 @@ async function fetchOlder(
   wanted: number,
 ): Promise<LiveFinding[]> {
   const found: LiveFinding[] = [];
+  const limit = Math.min(wanted, HISTORY_BATCH.findings);
   for (let before = after; found.length < wanted;) {
-    const page = await askHistory(sources, 'findings', (history) => history.findings(query, before, wanted));
+    const page = await askHistory(sources, 'findings', (history) => history.findings(query, before, limit));
     found.push(...page.filter(({ finding }) => !sources.live.findings.get(finding.id)));
     const last = page.at(-1)?.finding;
-    if (!last || page.length < wanted) break;
+    if (!last || page.length < limit) break;
     before = { at: last.at, id: last.id };
   }
   return found.slice(0, wanted);

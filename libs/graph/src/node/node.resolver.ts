@@ -97,8 +97,8 @@ export class NodeResolver {
   }
 
   @ResolveField('series')
-  series({ id }: NodeModel, args: SeriesArgs, { loaders }: GraphContext): Promise<SeriesPoint[]> {
-    const window = resolveWindow(args.period, args.resolution, this.sources.now());
+  series({ id }: NodeModel, args: SeriesArgs, { loaders, now }: GraphContext): Promise<SeriesPoint[]> {
+    const window = resolveWindow(args.period, args.resolution, now());
     return loaders.nodeSeries.load({ subject: id, metric: NODE_METRICS[args.metric], window });
   }
 

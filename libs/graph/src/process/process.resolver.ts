@@ -88,8 +88,8 @@ export class ProcessResolver {
   }
 
   @ResolveField('series')
-  series({ key }: ProcessModel, args: SeriesArgs, { loaders }: GraphContext): Promise<SeriesPoint[]> {
-    const window = resolveWindow(args.period, args.resolution, this.sources.now());
+  series({ key }: ProcessModel, args: SeriesArgs, { loaders, now }: GraphContext): Promise<SeriesPoint[]> {
+    const window = resolveWindow(args.period, args.resolution, now());
     return loaders.processSeries.load({ subject: key, metric: MEMORY_METRICS[args.metric], window });
   }
 }

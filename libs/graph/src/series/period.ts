@@ -9,7 +9,7 @@ export interface PeriodInput {
 }
 
 /** Points of one series, at most. */
-export const MAX_POINTS = 10_000;
+export const MAX_POINTS = 2_000;
 /** Points when the asker does not choose. */
 const USUAL_POINTS = 300;
 const MAX_PERIOD_MS = 3_660 * 86_400_000;

@@ -49,10 +49,10 @@ export class GraphModule {
 }
 
 function apolloOptions({ sources, access, limits, metrics, introspection }: GraphModuleOptions): ApolloDriverConfig {
-  const context = ({ req }: { req: GatedRequest }): GraphContext => ({
-    authorized: access.isAuthorized(bearerOf(req)),
-    loaders: createLoaders(sources),
-  });
+  const context = ({ req }: { req: GatedRequest }): GraphContext => {
+    const asked = sources.now();
+    return { authorized: access.isAuthorized(bearerOf(req)), loaders: createLoaders(sources), now: () => asked };
+  };
   return {
     driver: ApolloDriver,
     path: GRAPHQL_PATH,

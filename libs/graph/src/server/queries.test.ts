@@ -344,6 +344,19 @@ describe('series', () => {
     ]);
   });
 
+  it('of very many processes are asked for in batches that history takes', async () => {
+    const host = createSimulatedHost('a');
+    for (let pid = 1; pid <= 450; pid++) host.spawn(pid);
+    await graph.send(...host.round(Date.now()));
+    await until(() => graph.live.metrics().processes === 450, '450 processes');
+    const series = 'series(metric: RSS, period: { last: "1m" }, resolution: 10) { value }';
+    const { data, errors } = await graph.query(`{ processes(first: 450) { nodes { ${series} } } }`);
+    expect(errors).toBeUndefined();
+    expect(data['processes'].nodes.every((one: { series: unknown[] }) => one.series.length === 2)).toBe(true);
+    const asked = graph.history.asked.filter(({ name }) => name === 'processSeries');
+    expect(asked.map(({ args: [keys] }) => (keys as string[]).length)).toEqual([200, 200, 50]);
+  });
+
   it('of a history that does not answer are an error of their own, and the present is served', async () => {
     await fill(graph, createFullHost('a'));
     graph.history.failure = new Error('secret detail of the database');
@@ -353,6 +366,11 @@ describe('series', () => {
     expect(answer.data).toEqual({ node: { memory: { total: 16 * MIB } }, other: null });
     expect(answer.errors?.map(({ extensions }) => extensions.code)).toEqual(['HISTORY_UNAVAILABLE']);
     expect(answer.text).not.toContain('secret');
+    graph.history.failure = Object.assign(new Error('too many steps'), { code: 'HISTORY_RANGE' });
+    const { errors } = await graph.query('{ clusterAggregate(filter: {}) { series { at } } }');
+    expect(errors).toMatchObject([
+      { message: 'ClusterAggregate.series: too many steps', extensions: { code: 'RANGE_TOO_LONG' } },
+    ]);
   });
 });
 

@@ -100,7 +100,11 @@ function createProtocol(options: SocketServerOptions): Server<Extra> {
       return false;
     },
     onSubscribe({ extra, subscriptions }, _id, payload) {
-      const context: GraphContext = { authorized: extra.authorized, loaders: createLoaders(sources) };
+      const context: GraphContext = {
+        authorized: extra.authorized,
+        loaders: createLoaders(sources),
+        now: sources.now,
+      };
       const prepared =
         Object.keys(subscriptions).length > maxSubscriptionsPerSocket
           ? [tooMany(maxSubscriptionsPerSocket)]

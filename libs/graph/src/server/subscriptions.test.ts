@@ -113,6 +113,16 @@ describe('nodeUpdated and processUpdated', () => {
     await until(() => node.events.at(-1)?.data?.['nodeUpdated']['state'] === 'INACTIVE', 'the silence');
   });
 
+  it('tell a process whose leak status changed, though its figures did not', async () => {
+    const host = createFullHost('a');
+    await fill(graph, host);
+    const followed = connect().follow('subscription { processUpdated(node: "a", pid: 70) { leak { state } } }');
+    await until(() => followed.events.length === 1, 'the first event');
+    await graph.sendFinding(leakFinding(host, 'leak-1', { state: 'CONFIRMED', at: Date.now() }));
+    await until(() => followed.events.length === 2, 'the second event');
+    expect(followed.events.map(({ data }) => data?.['processUpdated'].leak.state)).toEqual(['SUSPECTED', 'CONFIRMED']);
+  });
+
   it('of what nobody knows are refused with a code', async () => {
     const client = connect();
     const node = client.follow('subscription { nodeUpdated(id: "none") { id } }');
