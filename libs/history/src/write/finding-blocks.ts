@@ -13,8 +13,10 @@ import {
 } from './native-columns.js';
 
 export function findingBlocks(records: readonly FindingRecord[], batch: number): Block[] {
-  const findings = records.filter((record) => record.type === 'finding');
-  const acknowledgements = records.filter((record) => record.type === 'acknowledgement');
+  // Sorted as the tables are: of two records of one time the later one must stay the later one.
+  const sorted = records.toSorted((a, b) => (a.id === b.id ? a.at - b.at : a.id < b.id ? -1 : 1));
+  const findings = sorted.filter((record) => record.type === 'finding');
+  const acknowledgements = sorted.filter((record) => record.type === 'acknowledgement');
   return [
     ...byDay(findings).map(([day, ofDay]) => findingBlock(day, ofDay, batch)),
     ...byDay(acknowledgements).map(([day, ofDay]) => acknowledgementBlock(day, ofDay, batch)),

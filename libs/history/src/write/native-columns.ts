@@ -96,6 +96,23 @@ export class NullableWords64 {
     this.#known += known;
   }
 
+  /** Each cell at its own row. */
+  setAt(rows: Uint32Array, cells: Cells): void {
+    const nulls = this.#nulls;
+    const words = this.#values.words;
+    let known = 0;
+    for (let index = 0; index < cells.length; index++) {
+      const value = cells[index];
+      if (value === null || value === undefined) continue;
+      const row = rows[index]!;
+      nulls[row] = 0;
+      words[row * 2] = value >>> 0;
+      if (value >= TWO_32) words[row * 2 + 1] = value / TWO_32;
+      known++;
+    }
+    this.#known += known;
+  }
+
   column(name: string, type = 'UInt64'): NativeColumn {
     return { name, type: `Nullable(${type})`, parts: [this.#nulls, ...this.#values.column(name).parts] };
   }

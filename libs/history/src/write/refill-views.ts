@@ -13,14 +13,15 @@ const VIEW = /^(\w+)_view$/;
 
 /**
  * Feeds the rows of one batch to the views of a table once more, as the views themselves would. One thread and in the
- * order of time, because the last value of a key is the one that came last.
+ * order of the table's key, which ends with time, because the last value of a key is the one that came last.
  */
 export async function refillViews(connection: Connection, table: string, trace: BlockTrace): Promise<void> {
   const { where, parameters } = traceCondition(trace);
+  const key = await sortingKey(connection, table);
   const source = `${connection.database}.${table}`;
   for (const view of await viewsOf(connection, source)) {
     const target = VIEW.exec(view.name)?.[1];
-    const rows = `(SELECT * FROM ${identifier(table)} WHERE ${where} ORDER BY at) AS ${identifier(table)}`;
+    const rows = `(SELECT * FROM ${identifier(table)} WHERE ${where} ORDER BY ${key}) AS ${identifier(table)}`;
     if (!target) throw new HistoryError('HISTORY_SCHEMA', `view ${view.name} must be named after its table`, false);
     const select = view.as_select.replace(fromClause(source), ` FROM ${rows}`);
     const columns = view.columns.map(identifier).join(', ');
@@ -30,6 +31,15 @@ export async function refillViews(connection: Connection, table: string, trace: 
       parameters,
     );
   }
+}
+
+async function sortingKey(connection: Connection, table: string): Promise<string> {
+  const [row] = await connection.query<{ sorting_key: string }>(
+    'SELECT sorting_key FROM system.tables WHERE database = {database:String} AND name = {table:String}',
+    { database: connection.database, table },
+  );
+  if (!row) throw new HistoryError('HISTORY_SCHEMA', `table ${table} does not exist: migrate first`, false);
+  return row.sorting_key;
 }
 
 async function viewsOf(connection: Connection, source: string): Promise<ViewRow[]> {

@@ -56,6 +56,18 @@ describe('the rollups of process samples', () => {
         index += size;
       }
     }
+    // And one so large that the server would sort it out of the order of time.
+    const large = simulateNode({
+      node: 'd',
+      from,
+      rounds: 1_500,
+      roundMs: 500,
+      processes: 20,
+      seed: 1,
+      keyframeEvery: 60,
+    });
+    await test.history.write(sampleBlocks(large.chunks, batch * 1024), { token: `r/${batch}`, again: false });
+    chunks.push(...large.chunks);
   });
   afterAll(() => test.close());
 

@@ -12,6 +12,7 @@ import {
   words32Column,
   type NativeColumn,
 } from './native-columns.js';
+import { orderRows, type RowOrder } from './row-order.js';
 import { systemBlocks } from './system-blocks.js';
 
 /** The rows of the chunks, table by table and day by day; the same chunks give the same blocks. */
@@ -24,48 +25,71 @@ export function sampleBlocks(chunks: readonly SampleChunk[], batch: number): Blo
 }
 
 function processBlock(day: number, chunks: readonly SampleChunk[], batch: number): Block[] {
-  const sizes = chunks.map(({ procs }) => procs.pid.length);
-  const rows = sizes.reduce((sum, size) => sum + size, 0);
+  const order = orderRows(chunks, ({ procs }) => procs);
+  const { rows } = order;
   if (rows === 0) return [];
-  const columns = identityColumns(chunks, sizes, ({ procs }) => procs);
   const at = new Words64(rows);
   const batches = new Words64(rows);
   batches.fill(0, rows, batch);
-  forEachChunk(chunks, sizes, (chunk, from, to) => at.fill(from, to, chunk.at));
-  columns.push(at.column('at', "DateTime64(3, 'UTC')"), batches.column('batch'));
-  if (chunks.some(({ procs }) => procs.state?.some((letter) => letter !== null))) {
-    const states = chunks.flatMap(({ procs }) => procs.state ?? procs.pid.map(() => null));
-    columns.push(nullableTextColumn('state', states));
-  }
+  for (const { chunk, places } of order.chunks) for (const place of places) at.set(place, chunk.at);
+  const columns = [
+    ...identityColumns(order, ({ procs }) => procs),
+    at.column('at', "DateTime64(3, 'UTC')"),
+    batches.column('batch'),
+    ...stateColumn(order),
+  ];
   for (const name of PROCESS_NUMBERS) {
     if (chunks.every(({ procs }) => procs[name] === undefined)) continue;
     const values = new NullableWords64(rows);
-    forEachChunk(chunks, sizes, ({ procs }, from) => values.setAll(from, procs[name] ?? []));
+    for (const { chunk, places } of order.chunks) values.setAt(places, chunk.procs[name] ?? []);
     if (values.known > 0) columns.push(values.column(columnName(name)));
   }
   return [block('process_samples', day, rows, columns, traceOf(batch, chunks))];
 }
 
+function stateColumn({ rows, chunks }: RowOrder): NativeColumn[] {
+  const states = new Array<string | null>(rows).fill(null);
+  let known = false;
+  for (const { chunk, places } of chunks) {
+    chunk.procs.state?.forEach((letter, index) => {
+      if (letter === null) return;
+      states[places[index]!] = letter;
+      known = true;
+    });
+  }
+  return known ? [nullableTextColumn('state', states)] : [];
+}
+
 /** Facts and exits in one block: both tell of processes. */
 function factBlock(day: number, chunks: readonly SampleChunk[]): Block[] {
-  const told = chunks.filter(({ facts, exits }) => facts.pid.length + exits.pid.length > 0);
-  if (told.length === 0) return [];
-  const sizes = told.map(({ facts, exits }) => facts.pid.length + exits.pid.length);
-  const rows = sizes.reduce((sum, size) => sum + size, 0);
-  const columns = identityColumns(told, sizes, ({ facts, exits }) => ({
+  const keysOf = ({ facts, exits }: SampleChunk): { pid: number[]; start: number[] } => ({
     pid: [...facts.pid, ...exits.pid],
     start: [...facts.start, ...exits.start],
-  }));
-  const seen = told.flatMap(({ at }, index) => new Array<number>(sizes[index] ?? 0).fill(at));
+  });
+  const order = orderRows(chunks, keysOf);
+  const { rows } = order;
+  if (rows === 0) return [];
+  /** One value per row; an exit has none of the facts. */
+  const spread = <T>(pick: (chunk: SampleChunk, index: number) => T | null): (T | null)[] => {
+    const values = new Array<T | null>(rows).fill(null);
+    for (const { chunk, places } of order.chunks) {
+      for (let index = 0; index < places.length; index++) values[places[index]!] = pick(chunk, index);
+    }
+    return values;
+  };
   const fact = <T>(pick: (facts: SampleChunk['facts']) => readonly T[]): (T | null)[] =>
-    told.flatMap(({ facts, exits }) => [...pick(facts), ...exits.pid.map(() => null)]);
-  const exited = told.flatMap(({ at, facts, exits }) => [...facts.pid.map(() => null), ...exits.pid.map(() => at)]);
+    spread(({ facts }, index) => pick(facts)[index] ?? null);
   const started = fact(({ startedAt }) => startedAt).map((at) => (at === null ? null : Math.min(at, LAST_MOMENT)));
-  columns.push(
+  const seen = spread(({ at }) => at).map((at) => at ?? 0);
+  const columns = [
+    ...identityColumns(order, keysOf),
     dateColumn('month', new Array<number>(rows).fill(firstOfMonth(day))),
     timeColumn('first_seen', seen),
     timeColumn('last_seen', seen),
-    nullableTimeColumn('exited_at', exited),
+    nullableTimeColumn(
+      'exited_at',
+      spread(({ at, facts }, index) => (index < facts.pid.length ? null : at)),
+    ),
     nullableTimeColumn('started_at', started),
     nullableTextColumn(
       'program',
@@ -95,51 +119,36 @@ function factBlock(day: number, chunks: readonly SampleChunk[]): Block[] {
       'service',
       fact(({ service }) => service),
     ),
-  );
+  ];
   return [block('processes', day, rows, columns, null)];
 }
 
 /** Columns of the process key. */
 function identityColumns(
-  chunks: readonly SampleChunk[],
-  sizes: readonly number[],
-  pick: (chunk: SampleChunk) => { pid: readonly number[]; start: readonly number[] },
+  order: RowOrder,
+  keysOf: (chunk: SampleChunk) => { pid: readonly number[]; start: readonly number[] },
 ): NativeColumn[] {
-  const rows = sizes.reduce((sum, size) => sum + size, 0);
-  const pid = new Uint32Array(rows);
-  const start = new Words64(rows);
-  forEachChunk(chunks, sizes, (chunk, from) => {
-    const keys = pick(chunk);
-    pid.set(keys.pid, from);
-    for (let index = 0; index < keys.start.length; index++) start.set(from + index, keys.start[index] ?? 0);
-  });
-  const runs = (text: (chunk: SampleChunk) => string): { text: string; rows: number }[] =>
-    chunks.map((chunk, index) => ({ text: text(chunk), rows: sizes[index] ?? 0 }));
+  const pid = new Uint32Array(order.rows);
+  const start = new Words64(order.rows);
+  for (const { chunk, places } of order.chunks) {
+    const keys = keysOf(chunk);
+    places.forEach((place, index) => {
+      pid[place] = keys.pid[index]!;
+      start.set(place, keys.start[index]!);
+    });
+  }
   return [
     dictionaryColumn(
       'node',
-      runs(({ node }) => node),
+      order.runs.map(({ node, rows }) => ({ text: node, rows })),
     ),
     dictionaryColumn(
       'boot',
-      runs(({ boot }) => boot),
+      order.runs.map(({ boot, rows }) => ({ text: boot, rows })),
     ),
     words32Column('pid', pid),
     start.column('start'),
   ];
-}
-
-function forEachChunk(
-  chunks: readonly SampleChunk[],
-  sizes: readonly number[],
-  visit: (chunk: SampleChunk, from: number, to: number) => void,
-): void {
-  let from = 0;
-  chunks.forEach((chunk, index) => {
-    const to = from + (sizes[index] ?? 0);
-    visit(chunk, from, to);
-    from = to;
-  });
 }
 
 function firstOfMonth(day: number): number {

@@ -144,9 +144,10 @@ export function systemBlocks(day: number, chunks: readonly SampleChunk[], batch:
 }
 
 function nodeBlock(day: number, chunks: readonly SampleChunk[], batch: number): Block[] {
-  const told = chunks.filter(
-    ({ system }) => system.memory ?? system.load ?? system.pressure ?? system.uptime ?? system.counters,
-  );
+  // Sorted as the table is, see orderRows.
+  const told = chunks
+    .filter(({ system }) => system.memory ?? system.load ?? system.pressure ?? system.uptime ?? system.counters)
+    .sort((a, b) => (a.node === b.node ? a.at - b.at : a.node < b.node ? -1 : 1));
   if (told.length === 0) return [];
   const columns: NativeColumn[] = [
     dictionaryColumn(
