@@ -282,6 +282,24 @@ describe('nodes', () => {
     expect(view.node('a')?.state).toBe('ACTIVE');
   });
 
+  it('silent for long lose their processes first, and are forgotten at last, with all that they held', () => {
+    const host = createSimulatedHost('a');
+    const view = createLiveView({ silentForMs: 60_000, forgetNodeMs: 600_000 });
+    host.spawn(1, { commandLine: 'sleep 1000' });
+    host.round(T0).forEach((chunk) => view.applyChunk(chunk, T0));
+    view.tick(T0 + 60_000);
+    expect(view.node('a')).toMatchObject({ state: 'INACTIVE', processCount: 1 });
+    view.tick(T0 + 60_001);
+    expect(view.node('a')).toMatchObject({ state: 'INACTIVE', processCount: 0 });
+    expect(view.metrics()).toMatchObject({ processes: 0, commandLineChars: 0 });
+    view.tick(T0 + 600_001);
+    expect(view.nodes()).toEqual([]);
+    view.applyNode(host.heartbeat(T0), T0 + 600_002);
+    view.applyNode(host.heartbeat(T0, 'LEAVING'), T0 + 600_002);
+    view.tick(T0 + 1_300_000);
+    expect(view.nodes()).toEqual([]);
+  });
+
   it('that left are not brought back by late chunks of the same run, but by the next run', () => {
     const host = createSimulatedHost('a');
     const view = createLiveView();

@@ -30,6 +30,8 @@ export interface LiveViewOptions extends Partial<Bounds> {
   exitedForMs?: number;
   /** Silence after which a node's processes are forgotten; the node is not. Default 1 hour. */
   silentForMs?: number;
+  /** Silence after which the node is forgotten too, as the log forgets it. Default 7 days. */
+  forgetNodeMs?: number;
   maxNodes?: number;
   maxFindings?: number;
 }
@@ -98,6 +100,7 @@ const DEFAULTS = {
   nodeTimeoutMs: NODE_TIMEOUT_MS,
   exitedForMs: 120_000,
   silentForMs: 3_600_000,
+  forgetNodeMs: 604_800_000,
   maxNodes: 20_000,
   maxFindings: 20_000,
   maxProcesses: 2_000_000,
@@ -199,6 +202,10 @@ function tick({ entries, options, ground }: Inner, now: number): NodeId[] {
     }
     if (node.state !== 'ACTIVE' && node.table.end > 0 && now - node.lastSeen > options.silentForMs) {
       dropProcesses(ground, node);
+    }
+    if (node.state !== 'ACTIVE' && now - node.lastSeen > options.forgetNodeMs) {
+      dropProcesses(ground, node);
+      entries.delete(node.id);
     }
   }
   return silent;

@@ -88,7 +88,10 @@ describe('a server with a token', () => {
     expect(bare.errors?.[0]).toMatchObject({ extensions: { code: 'UNAUTHENTICATED' } });
     expect((await exchange(`${url}/metrics`)).status).toBe(401);
     expect((await exchange(`${url}/metrics`, { headers: bearer(TOKEN) })).status).toBe(200);
-    expect((await exchange(`${url}/health/live`)).status).toBe(200);
+    const health = await exchange(`${url}/health/live`);
+    expect(health.status).toBe(200);
+    expect(JSON.parse(health.text)).toEqual({ live: true, ready: true });
+    expect((await exchange(`${url}/health/ready`, { headers: bearer(TOKEN) })).text).toContain('parts');
     const right = await post(`${url}/graphql`, '{"query":"{ __typename }"}', bearer(TOKEN));
     expect(right.data).toEqual({ __typename: 'Query' });
     const schema = await post(`${url}/graphql`, '{"query":"{ __schema { types { name } } }"}', bearer(TOKEN));

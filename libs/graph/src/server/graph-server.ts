@@ -68,7 +68,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   const introspection = options.introspection ?? access.loopback;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const sources = sourcesOf(options);
-  const status: StatusSources = { health: { ...options.health, live: feed.health }, metrics, draining: false };
+  const status: StatusSources = { health: { ...options.health, live: feed.health }, metrics, access, draining: false };
   const shared = { sources, access, limits, introspection, metrics: createOperationMetrics(metrics) };
   const module = GraphModule.of({ ...shared, status });
   const app = await NestFactory.create(module, {

@@ -1,11 +1,13 @@
-import { Controller, Get, Inject, Res } from '@nestjs/common';
-import { healthReport, type Health, type Registry } from '@tidemark/service';
-import type { ServerResponse } from 'node:http';
+import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
+import { healthReport, type Health, type HealthReport, type Registry } from '@tidemark/service';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { bearerOf, type Access } from './access.js';
 
 export interface StatusSources {
   /** Every part of the process that says how it is, by name. */
   readonly health: Readonly<Record<string, () => Health>>;
   readonly metrics: Registry;
+  readonly access: Access;
   /** True once the server takes no new work. */
   draining: boolean;
 }
@@ -20,17 +22,17 @@ export class StatusController {
 
   /** 200 while only a restart could not help; 503 otherwise. */
   @Get('health/live')
-  live(@Res() response: ServerResponse): void {
+  live(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
     const report = healthReport(this.status.health);
-    sendJson(response, report.live ? 200 : 503, report);
+    sendJson(response, report.live ? 200 : 503, this.visible(report, request));
   }
 
   /** 200 while queries are answered from present data; 503 before, and while stopping. */
   @Get('health/ready')
-  ready(@Res() response: ServerResponse): void {
+  ready(@Req() request: IncomingMessage, @Res() response: ServerResponse): void {
     const report = healthReport(this.status.health);
     const ready = report.ready && !this.status.draining;
-    sendJson(response, ready ? 200 : 503, { ...report, ready });
+    sendJson(response, ready ? 200 : 503, this.visible({ ...report, ready }, request));
   }
 
   /** Prometheus text. */
@@ -39,6 +41,13 @@ export class StatusController {
     const text = await this.status.metrics.metrics();
     response.writeHead(200, { 'content-type': this.status.metrics.contentType });
     response.end(text);
+  }
+
+  /** A stranger on the network is told the outcome, and nothing of the parts. */
+  private visible(report: HealthReport, request: IncomingMessage): Partial<HealthReport> {
+    const { access } = this.status;
+    if (!access.tokenForAll || access.isAuthorized(bearerOf(request))) return report;
+    return { live: report.live, ready: report.ready };
   }
 }
 
