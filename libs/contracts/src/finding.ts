@@ -93,7 +93,12 @@ export function encodeFindingRecord(record: FindingRecord): EncodedRecord {
 }
 
 export function decodeFindingRecord(value: Uint8Array, headers: Readonly<Record<string, string>> = {}): FindingRecord {
-  const result = schema.safeParse(parseRecordJson(value, headers[ENCODING_HEADER]));
+  return checkFindingRecord(parseRecordJson(value, headers[ENCODING_HEADER]));
+}
+
+/** Narrows parsed JSON to a finding or an acknowledgement, or throws ContractError naming the field. */
+export function checkFindingRecord(json: unknown): FindingRecord {
+  const result = schema.safeParse(json);
   if (result.success) return result.data;
   throw shapeError('finding', result.error.issues[0]);
 }

@@ -13,9 +13,17 @@ import type { EventLog, LogRecord, PartitionContext, PartitionHandler } from '@t
 import type { DetectorProfile, LeakStatus, ServiceBook } from '@tidemark/leak';
 import type { Logger } from '@tidemark/service';
 import type { DetectMetrics } from './detect-metrics.js';
-import type { DetectorHistory } from './detector-history.js';
-import { keptSeries, keptServices, rememberNode, rememberServices } from './memory-of-before.js';
+import type { DetectorHistory, KeptSeries } from './detector-history.js';
+import {
+  keptOpenFindings,
+  keptSeries,
+  keptServices,
+  rememberNode,
+  rememberOpenFindings,
+  rememberServices,
+} from './memory-of-before.js';
 import { createNodeDetector, type NodeDetector } from './node-detector.js';
+import type { OpenFindings } from './open-findings.js';
 
 export interface DetectPartitionDeps {
   log: EventLog;
@@ -38,6 +46,7 @@ interface WatchedNode {
   detector: NodeDetector;
   /** Evidence per service of this node, over restarts and boots. */
   book: ServiceBook;
+  open: OpenFindings;
   savedAt: number;
 }
 
@@ -58,11 +67,7 @@ export function createDetectPartition(deps: DetectPartitionDeps, context: Partit
       for (const { detector } of nodes.values()) size += detector.size;
       return size;
     },
-    status(key) {
-      const parts = parseProcessKey(key);
-      const detector = parts && nodes.get(parts.node)?.detector;
-      return detector && detector.boot === parts.boot ? detector.status(parts.pid, parts.start) : undefined;
-    },
+    status: (key) => statusOf(nodes, key),
     async handle(records) {
       for (const record of records) {
         try {
@@ -85,11 +90,23 @@ export function createDetectPartition(deps: DetectPartitionDeps, context: Partit
   };
 }
 
+function statusOf(nodes: Map<NodeId, WatchedNode>, key: ProcessKey): LeakStatus | undefined {
+  const parts = parseProcessKey(key);
+  const detector = parts && nodes.get(parts.node)?.detector;
+  return detector && detector.boot === parts.boot ? detector.status(parts.pid, parts.start) : undefined;
+}
+
 async function judge({ deps, nodes, unwritten }: State, record: LogRecord): Promise<void> {
   if (record.value === null) return;
   const chunk = decodeSampleChunk(record.value, record.headers);
   const watched = await watchedNode(deps, nodes, chunk);
-  unwritten.push(...watched.detector.apply(chunk));
+  const { detector, open } = watched;
+  const findings = detector.apply(chunk);
+  if (chunk.keyframe && detector.isComplete) {
+    findings.push(...open.clearGone((key) => statusOf(nodes, key) !== undefined, chunk.at));
+  }
+  if (open.note(findings)) void keep(deps, chunk.node, [keptOpenFindings(chunk.node, chunk.at, open)]);
+  unwritten.push(...findings);
   deps.metrics.samples.inc(chunk.procs.pid.length);
   if (Math.abs(chunk.at - watched.savedAt) >= deps.saveEveryMs) {
     watched.savedAt = chunk.at;
@@ -106,7 +123,8 @@ async function watchedNode(
   if (known?.detector.boot === boot) return known;
   const book = known?.book ?? (await rememberServices(history, profile, node, logger));
   const remembered = await rememberNode(history, profile, node, boot, logger);
-  const fresh = { detector: createNodeDetector({ node, boot, profile, book, remembered }), book, savedAt: at };
+  const open = known?.open ?? (await rememberOpenFindings(history, node, logger));
+  const fresh = { detector: createNodeDetector({ node, boot, profile, book, remembered }), book, open, savedAt: at };
   nodes.set(node, fresh);
   return fresh;
 }
@@ -123,15 +141,22 @@ async function writeFindings({ deps: { log, metrics, logger }, unwritten }: Stat
   unwritten.length = 0;
 }
 
-/** History that is away costs a restart its head start, and must not hold up judging. */
 async function save(
-  { history, logger, metrics, keepAtMost }: DetectPartitionDeps,
+  deps: DetectPartitionDeps,
   node: NodeId,
   { detector, book }: WatchedNode,
   which: 'notable' | 'all',
 ): Promise<void> {
-  const rows = [...keptServices(node, detector.at, book), ...keptSeries(node, detector, which, keepAtMost)];
-  if (rows.length === 0) return;
+  const rows = [...keptServices(node, detector.at, book), ...keptSeries(node, detector, which, deps.keepAtMost)];
+  if (rows.length > 0) await keep(deps, node, rows);
+}
+
+/** History that is away costs a restart its head start, and must not hold up judging. */
+async function keep(
+  { history, logger, metrics }: DetectPartitionDeps,
+  node: NodeId,
+  rows: KeptSeries[],
+): Promise<void> {
   try {
     await history.saveSeries(rows);
     metrics.saved.inc(rows.length);

@@ -1,4 +1,4 @@
-import type { NodeId } from '@tidemark/contracts';
+import { checkFindingRecord, type NodeId } from '@tidemark/contracts';
 import {
   createServiceBook,
   leakStatus,
@@ -13,6 +13,7 @@ import {
 import type { Logger } from '@tidemark/service';
 import type { DetectorHistory, KeptMinima, KeptSeries } from './detector-history.js';
 import type { NodeDetector, Remembered } from './node-detector.js';
+import { createOpenFindings, type OpenFindings } from './open-findings.js';
 
 /**
  * What was known of a node's processes before a restart: the kept state where there is one, else the floors of the
@@ -76,6 +77,34 @@ export async function rememberServices(
 export function keptServices(node: NodeId, at: number, book: ServiceBook): KeptSeries[] {
   if (book.services.size === 0) return [];
   return [{ node, boot: SERVICES, pid: 0, start: 0, at, snapshot: JSON.stringify(serializeServiceBook(book)) }];
+}
+
+/** What was said and not taken back; a row of its own too. */
+const OPEN_FINDINGS = 'open-findings';
+
+export async function rememberOpenFindings(
+  history: DetectorHistory,
+  node: NodeId,
+  logger: Logger,
+): Promise<OpenFindings> {
+  const [row] = await history.loadSeries(node, OPEN_FINDINGS);
+  if (!row) return createOpenFindings();
+  try {
+    const kept = JSON.parse(row.snapshot) as unknown[];
+    return createOpenFindings(
+      kept.flatMap((one) => {
+        const record = checkFindingRecord(one);
+        return record.type === 'finding' ? [record] : [];
+      }),
+    );
+  } catch (error) {
+    logger.warn({ node, error: (error as Error).message }, 'the findings that were open cannot be read');
+    return createOpenFindings();
+  }
+}
+
+export function keptOpenFindings(node: NodeId, at: number, open: OpenFindings): KeptSeries {
+  return { node, boot: OPEN_FINDINGS, pid: 0, start: 0, at, snapshot: JSON.stringify(open.all()) };
 }
 
 /** Snapshots of the node's processes: of those that are under suspicion of anything, or of all. */

@@ -26,6 +26,8 @@ export interface NodeDetector {
   readonly size: number;
   /** Data time of the newest chunk. */
   readonly at: number;
+  /** Whether a whole keyframe has named every living process. */
+  readonly isComplete: boolean;
   /** The findings that the chunk gives rise to. A chunk seen before gives none and changes nothing. */
   apply(chunk: SampleChunk): Finding[];
   processes(): IterableIterator<WatchedProcess>;
@@ -45,10 +47,17 @@ interface State extends NodeDetectorDeps {
   limits: MemoryLimits;
   /** Pids named by the parts of the keyframe that is under way; undefined when a part of it was missed. */
   named: Set<number> | undefined;
+  isComplete: boolean;
 }
 
 export function createNodeDetector(deps: NodeDetectorDeps): NodeDetector {
-  const state: State = { ...deps, watched: new Map(), limits: createMemoryLimits(), named: undefined };
+  const state: State = {
+    ...deps,
+    watched: new Map(),
+    limits: createMemoryLimits(),
+    named: undefined,
+    isComplete: false,
+  };
   const sequence = createChunkSequence();
   let newest = 0;
   return {
@@ -58,6 +67,9 @@ export function createNodeDetector(deps: NodeDetectorDeps): NodeDetector {
     },
     get at() {
       return newest;
+    },
+    get isComplete() {
+      return state.isComplete;
     },
     apply(chunk) {
       const { gap, repeated } = sequence.arrive(chunk);
@@ -133,6 +145,7 @@ function sweep(state: State, chunk: SampleChunk, gap: boolean, findings: Finding
     if (!named.has(process.pid)) end(state, process, chunk.at, findings);
   }
   state.named = undefined;
+  state.isComplete = true;
 }
 
 function end(state: State, process: WatchedProcess, at: number, findings: Finding[]): void {

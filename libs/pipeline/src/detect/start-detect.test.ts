@@ -261,6 +261,32 @@ describe('the detect stage', () => {
     expect(after[0]!.id).toBe(before[0]!.id);
   });
 
+  it('clears the finding on a process that ended while nobody looked, be it by a reboot', async () => {
+    const kept = new Map<string, KeptSeries>();
+    const history: DetectorHistory = {
+      loadSeries: async (node, boot) => [...kept.values()].filter((row) => row.node === node && row.boot === boot),
+      saveSeries: async (rows) =>
+        rows.forEach((row) => kept.set(`${row.node}/${row.boot}/${row.pid}/${row.start}`, row)),
+      loadMinima: async () => [],
+    };
+    await detect(history);
+    await send(...leak(7, 0, 100), ...leak(8, 100, 200));
+    const before = await findings();
+    expect(new Set(before.map(({ process }) => process?.pid))).toEqual(new Set([7, 8]));
+    await stage.drain(5_000);
+
+    seq = 0;
+    await detect(history);
+    await send(chunk(300, [{ pid: 9, rssAnon: MIB, swap: 0 }], { boot: 'boot-2', introduce: [9], keyframe: true }));
+    const after = (await findings()).slice(before.length);
+    expect(after.map(({ id, state, process }) => ({ id, state, pid: process?.pid }))).toEqual([
+      { id: before[0]!.id, state: 'CLEARED', pid: 7 },
+      { id: before.at(-1)!.id, state: 'CLEARED', pid: 8 },
+    ]);
+    await send(chunk(360, [{ pid: 9, rssAnon: MIB, swap: 0 }], { boot: 'boot-2', introduce: [9], keyframe: true }));
+    expect(await findings()).toHaveLength(before.length + 2);
+  });
+
   it('begins from the floors in the rollups when no state was kept', async () => {
     const asked: string[] = [];
     const history: DetectorHistory = {
