@@ -18,7 +18,7 @@ const logger = createLogger({
 const standalone = startStandalone(config, { logger, say });
 
 let asked = 0;
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (++asked > 1) process.exit(EXIT_FAILED);
     say(`Stopping on ${signal} (again to stop at once)…`);

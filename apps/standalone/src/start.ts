@@ -43,6 +43,7 @@ export interface StandaloneDeps {
 }
 
 const DATABASE = 'tidemark';
+const MIGRATE_MS = 60_000;
 
 /** The whole system in this process, but for the engine of the history, which is a child. */
 export function startStandalone(config: StandaloneConfig, deps: StandaloneDeps): Standalone {
@@ -151,7 +152,7 @@ async function openHistory({ config, lifecycle }: Parts, server: EmbeddedServer)
   const retention = { rawDays, minuteDays, hourDays };
   const history = createHistory({ url: server.url, ...server.users.admin, database: DATABASE, retention });
   lifecycle.add({ name: 'history client', stop: () => history.close() });
-  await history.migrate();
+  await patiently(() => history.migrate(), MIGRATE_MS);
   return history;
 }
 
@@ -186,6 +187,20 @@ async function openApi(parts: Parts, log: EventLog, history: History, feed: Live
   });
   lifecycle.add({ name: 'api', stop: (deadlineMs) => server.drain(deadlineMs) });
   return server;
+}
+
+/** A machine that is busy with its own start may let the first questions wait for long. */
+async function patiently(attempt: () => Promise<unknown>, ms: number): Promise<void> {
+  const end = Date.now() + ms;
+  for (;;) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      if ((error as { retriable?: boolean }).retriable !== true || Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
 }
 
 /** From here on the stage is stopped with the rest, whether or not it becomes ready. */
