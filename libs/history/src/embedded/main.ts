@@ -63,6 +63,7 @@ async function buildParts(options: ChildOptions, directory: DataDirectory, engin
     run: directory.run,
     pipes: makePipes(directory.run, running),
     reading: createLanes(running, waiting),
+    readers: createLanes(Math.max(1, running - 1), waiting),
     writing: createLanes(1, waiting),
     pool: createConnectionPool(engine, running * 2),
     sessions: createHttpSessions(),

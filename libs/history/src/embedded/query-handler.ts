@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { authenticate, type Role } from './access.js';
 import type { Connection } from './engine.js';
 import { EngineException, toException } from './exception.js';
+import type { Lane, Lanes } from './lanes.js';
 import { addBlockInfo } from './native-blocks.js';
 import { readQueryRequest, type QueryRequest } from './request.js';
 import { readStatement, type Statement } from './request-body.js';
@@ -92,7 +93,8 @@ interface Run {
 async function runStatement(run: Run): Promise<Outcome> {
   const { parts, request, role, statement, signal } = run;
   const insertsRows = statement.kind === 'insert' || isInsertOfRows(statement.sql);
-  const lane = await (insertsRows ? parts.writing : parts.reading).take(signal);
+  const gate = role === 'reader' ? await parts.readers.take(signal) : null;
+  const lane = await takeLane(insertsRows ? parts.writing : parts.reading, signal, gate);
   try {
     const lent = await openConnection(run);
     let state = { usable: false, clean: false };
@@ -117,6 +119,16 @@ async function runStatement(run: Run): Promise<Outcome> {
     }
   } finally {
     lane.release();
+    gate?.release();
+  }
+}
+
+async function takeLane(lanes: Lanes, signal: AbortSignal, gate: Lane | null): Promise<Lane> {
+  try {
+    return await lanes.take(signal);
+  } catch (error) {
+    gate?.release();
+    throw error;
   }
 }
 

@@ -23,6 +23,8 @@ export interface ServerParts {
   pipes: readonly string[];
   /** All statements but inserts of rows. */
   reading: Lanes;
+  /** Taken by readers beside a reading lane: they never have all of those. */
+  readers: Lanes;
   /** Inserts of rows: one at a time, in the order in which their rows were complete. */
   writing: Lanes;
   pool: ConnectionPool;
