@@ -149,7 +149,10 @@ export const lifecyclePromises: LogPromise[] = [
         from: 'earliest',
         assign: (context) => ({
           ...watching(seen, acknowledgeAll)(context),
-          close: () => log.append([record(out, 'k', 'last words')]),
+          async close() {
+            await quiet(50);
+            await log.append([record(out, 'k', 'last words')]);
+          },
         }),
       });
       await until(() => seen.records.length, 3);
@@ -184,6 +187,26 @@ export const lifecyclePromises: LogPromise[] = [
       await until(() => seen.records.length, 100);
       await log.close(100);
       expect(timers()).toBeLessThanOrEqual(before);
+    },
+  },
+  {
+    name: 'no timer is left after a close right behind an acknowledgement',
+    async keep(bench) {
+      const before = timers();
+      const log = await bench.open();
+      const topic = await bench.topic(log, { partitions: 2 });
+      const seen = nothingSeen();
+      await log.subscribe({ topic, group: 'g', from: 'earliest', assign: watching(seen, acknowledgeNone) });
+      await log.append(Array.from({ length: 50 }, (_, index) => record(topic, `k${index}`, 'v')));
+      await until(() => seen.records.length, 50);
+      for (const { partition, offset } of seen.records) {
+        seen.contexts.find((context) => context.partition === partition)!.acknowledge(offset);
+      }
+      await log.close(10_000);
+      expect(timers()).toBeLessThanOrEqual(before);
+      const again = await bench.open();
+      await again.ensureTopics([{ name: topic, partitions: 2, cleanup: 'delete', retentionMs: 3_600_000 }]);
+      expect(await totalLag(again, topic, 'g')).toBe(0);
     },
   },
 ];

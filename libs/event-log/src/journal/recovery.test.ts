@@ -365,6 +365,20 @@ describe('a journal with little memory', () => {
 });
 
 describe('a reopened journal', () => {
+  test('that waited for the disk has what was acknowledged', async () => {
+    const first = await open({ fsync: true });
+    for (let at = 0; at < 60; at += 10) await first.log.append(numbered('a', 'k', at, at + 10));
+    const seen = nothingSeen();
+    await first.log.subscribe({ topic: 'a', group: 'g', from: 'earliest', assign: watching(seen, acknowledgeNone) });
+    await until(() => seen.records.length, 60);
+    await seen.contexts[0]!.commit(20);
+    await first.kill();
+    const again = await open({ fsync: true });
+    const rest = nothingSeen();
+    await again.log.subscribe({ topic: 'a', group: 'g', from: 'earliest', assign: watching(rest, acknowledgeAll) });
+    await until(() => texts(rest), numbers(20, 60));
+  });
+
   test('has the same records at the same offsets, the same topics and positions', async () => {
     const first = await open();
     await first.log.append(numbered('a', 'k', 0, 500));
