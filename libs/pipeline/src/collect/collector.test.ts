@@ -9,6 +9,7 @@ import type { Clock } from './clock.js';
 import { Collector } from './collector.js';
 import { completeConfig, type CollectConfigInput } from './config.js';
 import { CollectError } from './errors.js';
+import { startCollect } from './start-collect.js';
 import type { SourceName } from './system-sources.js';
 
 const KIB = 1024;
@@ -283,6 +284,34 @@ describe('a round of the collector', () => {
     expect((await round(sweepOnly, 1000))?.facts.commandLine).toEqual(['last']);
   });
 
+  it('tells anonymous memory from statm where status does not', async () => {
+    const proc = createProc();
+    proc.set(1);
+    proc.write(
+      '1/status',
+      'Name:\tp1\nState:\tS\nVmSize:\t10240 kB\nVmRSS:\t400 kB\nVmData:\t100 kB\nVmStk:\t132 kB\nThreads:\t1\n',
+    );
+    proc.write('1/statm', '2560 100 3 5 0 58 0\n');
+    const { round } = createRig(proc.root);
+    expect((await round())?.procs).toMatchObject({ rss: [400 * KIB], rssAnon: [388 * KIB], shared: [12 * KIB] });
+  });
+
+  it('of an idle node sends a small part of the text that it reads', async () => {
+    const proc = createProc();
+    for (let pid = 1; pid <= 200; pid++) proc.set(pid);
+    const { collector, round } = createRig(proc.root);
+    await round();
+    const sentBytes = (): number => collector.stats().sentBytes;
+    const [read, sent] = [collector.stats().bytesRead, sentBytes()];
+    for (let i = 1; i <= 20; i++) {
+      proc.meminfo(500 + i);
+      for (const pid of [3, 77, 150]) proc.set(pid, { utime: i, minflt: i, rssKb: 400 + 4 * i });
+      expect((await round(withMemory))?.keyframe).toBe(false);
+    }
+    expect(sentBytes()).toBeGreaterThan(sent);
+    expect((sentBytes() - sent) / (collector.stats().bytesRead - read)).toBeLessThan(0.1);
+  });
+
   it('names services by the control group', async () => {
     const proc = createProc();
     proc.set(1, { cgroup: '/system.slice/nginx.service' });
@@ -363,6 +392,40 @@ describe('a round of the collector', () => {
     expect(second?.procs).toEqual({ pid: [1], start: [10], pss: [396 * KIB], uss: [396 * KIB], dirty: [392 * KIB] });
     expect(collector.limitations().join('\n')).toContain('1 processes are so large that reading them takes over 50 ms');
     expect((await round())?.procs.pid ?? []).toEqual([]);
+  });
+});
+
+describe('the rounds', () => {
+  it('never overlap, and those that a late one covers are left out and counted', async () => {
+    const proc = createProc();
+    proc.set(1);
+    let now = 0;
+    let sleeps = 0;
+    let enough = (): void => {};
+    const thirty = new Promise<void>((resolve) => (enough = resolve));
+    const clock: Clock = {
+      monotonic: () => now,
+      wall: () => 1_700_000_000_000 + now,
+      // Every third sleep takes two and a half rounds too long; the thirty-first lasts until the end.
+      sleep: async (ms, signal) => {
+        if (++sleeps > 30) {
+          enough();
+          await new Promise((resolve) => signal.addEventListener('abort', resolve));
+          return;
+        }
+        now += ms + (sleeps % 3 === 0 ? 2500 : 0);
+        await new Promise((resolve) => setImmediate(resolve));
+      },
+    };
+    const log = { append: async () => {} } as unknown as EventLog;
+    const config = { node: toNodeId('late'), procRoot: proc.root, sysRoot: proc.root, smapsBudget: 0 };
+    const stage = startCollect({ log, config, logger: silentLogger, clock });
+    await thirty;
+    const { rounds, skippedRounds } = stage.stats()!;
+    // Together they are the periods that have gone by, the first round being at once.
+    expect(rounds + skippedRounds).toBe(Math.floor(now / 1000) + 1);
+    expect(skippedRounds).toBeGreaterThanOrEqual(18);
+    await stage.drain(1000);
   });
 });
 

@@ -3,6 +3,7 @@ import {
   createRows,
   createStatIdentity,
   fillFromStat,
+  fillFromStatm,
   fillFromStatus,
   isKernelThread,
   ROW,
@@ -200,8 +201,17 @@ export class Sweep {
     this.options.onMemory(process);
     if (this.descriptors.read(process.status) === 'changed') {
       fillFromStatus(options.procfs.buffer.bytes, process.status.length, scratch, 0);
+      // Before Linux 4.5 status does not tell file pages from anonymous ones; statm does.
+      if (Number.isNaN(scratch[ROW.rssAnon]!)) this.readStatm(process.pid);
     } else process.status.reopen();
     this.descriptors.keepStatus(process, often && !process.kernelThread);
+  }
+
+  private readStatm(pid: number): void {
+    const { procfs } = this.options;
+    const file = procfs.processFile(pid, 'statm');
+    if (file.read() === 'changed') fillFromStatm(procfs.buffer.bytes, file.length, procfs.units, this.scratch, 0);
+    file.close();
   }
 
   /** Another command name, or (an exec always moves memory) another start of code: the facts are another program's. */
