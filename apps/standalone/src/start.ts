@@ -44,6 +44,7 @@ export interface StandaloneDeps {
 
 const DATABASE = 'tidemark';
 const MIGRATE_MS = 60_000;
+const ORPHAN_MS = 30_000;
 
 /** The whole system in this process, but for the engine of the history, which is a child. */
 export function startStandalone(config: StandaloneConfig, deps: StandaloneDeps): Standalone {
@@ -141,6 +142,8 @@ async function openServer({ config, logger, lifecycle }: Parts): Promise<Embedde
   const server = await startEmbeddedServer({
     directory: join(config.data.directory, 'history'),
     port: config.history.port,
+    // The log's lock is ours already: whoever still holds the history is the child of a run that died, and is ending.
+    lockWaitMs: ORPHAN_MS,
     logger: logger.child({ part: 'history' }),
   });
   lifecycle.add({ name: 'history', stop: (deadlineMs) => server.stop(deadlineMs) });
