@@ -7,7 +7,6 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (name) => join(root, 'node_modules', '.bin', name);
-const report = join(root, '.cache', 'tests.json');
 const patterns = process.argv.slice(2);
 const count = { passed: 0, failed: 0, skipped: 0 };
 
@@ -17,8 +16,17 @@ if (patterns.length === 0) {
   check('lint and module boundaries', bin('eslint'), ['--max-warnings=0', '.']);
   check('types of sources and tests', bin('tsc'), ['-p', 'tsconfig.test.json']);
 }
-runTests();
+if (patterns.length > 0) runTests('tests', patterns);
+else {
+  runTests('unit', ['--exclude', 'test/**']);
+  // Whole systems and kill drills want the machine to themselves.
+  runTests('system', ['--dir', 'test', '--no-file-parallelism']);
+}
 
+if (process.env.CI === 'true' && count.skipped > 0) {
+  process.stdout.write(`FAILED ${count.skipped} tests were skipped, which CI does not allow\n`);
+  count.failed++;
+}
 const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
 process.stdout.write(`\n${count.passed} passed, ${count.failed} failed${skipped}\n`);
 process.exit(count.failed === 0 ? 0 : 1);
@@ -31,11 +39,12 @@ function check(name, command, args, { quiet = false } = {}) {
   process.stdout.write(`${passed ? 'ok    ' : 'FAILED'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)\n`);
 }
 
-function runTests() {
+function runTests(name, args) {
+  const report = join(root, '.cache', `${name}.json`);
   mkdirSync(dirname(report), { recursive: true });
   rmSync(report, { force: true });
-  const args = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...patterns];
-  const { status } = spawnSync(bin('vitest'), args, { cwd: root, stdio: ['ignore', 1, 2] });
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const { status } = spawnSync(bin('vitest'), ['run', ...reporters, ...args], { cwd: root, stdio: ['ignore', 1, 2] });
   let result;
   try {
     result = JSON.parse(readFileSync(report, 'utf8'));
@@ -51,8 +60,4 @@ function runTests() {
   const broken = result.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
   count.failed += broken.length;
   if (status !== 0 && result.numFailedTests + broken.length === 0) count.failed++;
-  if (process.env.CI === 'true' && count.skipped > 0) {
-    process.stdout.write(`FAILED ${count.skipped} tests were skipped, which CI does not allow\n`);
-    count.failed++;
-  }
 }
