@@ -54,8 +54,7 @@ export function evaluateRing(series: SeriesRecord, ring: number): Evidence | nul
   gatherBlocks(series, ring, firstBlock(series, ring), window);
   if (window.n < profile.minimumBlocks) return null;
   if (rangeOf(window) < materialGrowth(series, profile.growing)) return flatEvidence(ring, block);
-  const envelope = lowerEnvelope(window);
-  if (window.n < (envelope.merged > 1 ? profile.minimumTroughs : profile.minimumBlocks)) return null;
+  const envelope = reduceToFloor(series, ring);
   const gate = cusum(window.v, window.n, profile.cusum);
   const worthwhile = gate.armed || gate.rising || hasMark(series, ring, Mark.growing | Mark.suspected);
   if (gated && !worthwhile) return flatEvidence(ring, block);
@@ -63,6 +62,14 @@ export function evaluateRing(series: SeriesRecord, ring: number): Evidence | nul
   if (whole.growing || !gate.armed || window.n - gate.onset < profile.minimumBlocks) return whole;
   const since = judgeWindow(series, ring, gate.onset, envelope);
   return since.growing ? since : whole;
+}
+
+/** The floor, when enough collections are in the window to make one; else the blocks as they are. */
+function reduceToFloor(series: SeriesRecord, ring: number): Envelope {
+  const envelope = lowerEnvelope(window);
+  if (envelope.merged === 1 || window.n >= series.profile.minimumTroughs) return envelope;
+  gatherBlocks(series, ring, firstBlock(series, ring), window);
+  return { cycles: envelope.cycles, merged: 1 };
 }
 
 /** The coarser rings leave out the warm-up, which would bend their windows for days. */
@@ -183,6 +190,7 @@ function judgeShape(series: SeriesRecord, evidence: Evidence, t: Float64Array, v
   evidence.saturating = evidence.bic > suspected.bic || evidence.tail < weak.tail;
   evidence.leakShaped =
     !evidence.saturating &&
+    (evidence.cycles < suspected.fewCycles || evidence.cycles >= suspected.cycles) &&
     evidence.tail >= suspected.tail &&
     evidence.records >= suspected.records &&
     (steps.share <= suspected.stepShare || steps.count >= suspected.steps) &&

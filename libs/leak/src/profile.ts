@@ -43,6 +43,9 @@ export interface DetectorProfile {
     /** When nothing bounds it. */
     heldUnbounded: number;
     exhaustionShare: number;
+    /** Collections from `fewCycles` on make a sawtooth, and a sawtooth's floor needs `cycles` of them. */
+    fewCycles: number;
+    cycles: number;
     tail: number;
     records: number;
     stepShare: number;
@@ -111,6 +114,8 @@ export const PRODUCTION_PROFILE: DetectorProfile = {
     heldMaximum: 6 * HOUR,
     heldUnbounded: HOUR,
     exhaustionShare: 0.25,
+    fewCycles: 3,
+    cycles: 8,
     tail: 0.4,
     records: 0.6,
     stepShare: 0.7,

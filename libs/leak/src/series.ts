@@ -73,12 +73,13 @@ function take(series: SeriesRecord, at: number, bytes: number, limit: number, bo
   const first = Number.isNaN(get(series, R.at));
   if (first) begin(series, at);
   const before = get(series, R.bytes);
-  const held = !first && at - get(series, R.at) <= series.profile.carry;
+  const beforeAt = get(series, R.at);
+  const held = !first && at - beforeAt <= series.profile.carry;
   if (!first) series.n[R.clock] = get(series, R.clock) + observedStep(series, at);
   series.n[R.at] = at;
   series.n[R.bytes] = bytes;
   series.n[R.limit] = limit;
-  const closed = fillRings(series, at, bytes, held ? before : NaN);
+  const closed = fillRings(series, { at, bytes }, held ? { at: beforeAt, bytes: before } : null);
   if (!closed) return;
   trackEpoch(series, book);
   const evidence = evaluateDue(series);
@@ -94,8 +95,13 @@ function begin(series: SeriesRecord, at: number): void {
   beginEpoch(series, get(series, R.startedAt));
 }
 
+interface Reading {
+  at: number;
+  bytes: number;
+}
+
 /** The last value held until this one came, unless there was a gap. Returns whether a block of the finest ring closed. */
-function fillRings(series: SeriesRecord, at: number, bytes: number, before: number): boolean {
+function fillRings(series: SeriesRecord, { at, bytes }: Reading, before: Reading | null): boolean {
   const { rings } = series.profile;
   let closed = false;
   for (let ring = 0; ring < liveRings(series); ring++) {
@@ -103,12 +109,13 @@ function fillRings(series: SeriesRecord, at: number, bytes: number, before: numb
     const block = Math.floor(at / length);
     const newest = getRing(series, ring, Q.newest);
     if (ring === 0) closed = block > newest;
-    if (Number.isNaN(before)) {
+    if (!before) {
       putBlock(series, ring, block, bytes);
-    } else {
-      for (let hole = newest + 1; hole < block; hole++) putBlock(series, ring, hole, before);
-      putBlock(series, ring, block, Math.min(before, bytes));
+      continue;
     }
+    for (let hole = Math.floor(before.at / length) + 1; hole < block; hole++)
+      putBlock(series, ring, hole, before.bytes);
+    putBlock(series, ring, block, Math.min(before.bytes, bytes));
   }
   return closed;
 }

@@ -39,7 +39,7 @@ function isServiceRecord(record: unknown): record is ServiceRecord {
   if (typeof record !== 'object' || record === null) return false;
   const { epochs, suspects, state, told, since, clearedAt, openedAt } = record as Record<string, unknown>;
   return (
-    areNumeric(epochs, ['startedAt', 'endedAt', 'score', 'variance', 'slope', 'growth', 'bytes', 'peak']) &&
+    areNumeric(epochs, ['startedAt', 'endedAt', 'score', 'variance', 'slope', 'tail', 'growth', 'bytes', 'peak']) &&
     areNumeric(suspects, ['startedAt', 'at']) &&
     LEAK_STATES.some((known) => known === state) &&
     LEAK_STATES.some((known) => known === told) &&

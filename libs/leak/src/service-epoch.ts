@@ -12,6 +12,8 @@ export interface ServiceEpoch {
   variance: number;
   /** Theil–Sen slope, bytes per ms. */
   slope: number;
+  /** Slope of the last third over the whole slope. */
+  tail: number;
   /** Fitted growth after the warm-up, bytes. */
   growth: number;
   /** Last value, highest block that is remembered, and limit, bytes. */
@@ -40,6 +42,7 @@ export function summarise(series: SeriesRecord, cause: EndCause): ServiceEpoch {
     score: counts ? evidence.score : 0,
     variance: evidence ? evidence.variance : 0,
     slope: Number.isFinite(slope) ? slope : 0,
+    tail: evidence ? evidence.tail : 0,
     growth: evidence ? evidence.growth : 0,
     bytes: get(series, R.bytes),
     peak: highestBlock(series),

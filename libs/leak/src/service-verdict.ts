@@ -1,6 +1,6 @@
 import type { LeakState } from '@tidemark/contracts';
 import type { DetectorProfile } from './profile.js';
-import { regionalKendall } from './regional-kendall.js';
+import { regionalKendall, weightedMedian } from './regional-kendall.js';
 import { isExhaustion, lifetime, type ServiceEpoch } from './service-epoch.js';
 import type { Growth } from './types.js';
 
@@ -38,7 +38,10 @@ export function judgeService(profile: DetectorProfile, standing: Standing): Serv
   const duty = dutyOf(lives);
   const continuous = !isBatch(profile, lives);
   const material = slope * DAY >= profile.suspected.bytes;
-  const leaks = tested.length >= service.minimumEpochs && z >= service.z && rising >= 2 / 3 && material && continuous;
+  // One life's tail is noisy; that of most of them is not.
+  const tail = weightedMedian(tested.map((epoch) => ({ slope: epoch.tail, weight: lifetime(epoch) })));
+  const persists = rising >= 2 / 3 && tail >= profile.suspected.tail;
+  const leaks = tested.length >= service.minimumEpochs && z >= service.z && persists && material && continuous;
   const proven = exhaustions >= service.exhaustions || (leaks && suspected >= profile.confirmed.epochs);
   return {
     state: nextServiceState(standing.state, { leaks, proven, enough: lives.length >= service.minimumEpochs }, () =>
@@ -47,7 +50,7 @@ export function judgeService(profile: DetectorProfile, standing: Standing): Serv
     confidence: proven ? 0.9 : leaks ? 0.5 + 0.3 * (z / (z + 3)) : Math.max(0, Math.min(0.4, z / 20)),
     growth: tested.length === 0 ? null : serviceGrowth(tested, slope),
     evidence: {
-      ...{ epochs: lives.length, testedEpochs: tested.length, z, risingShare: rising, exhaustions },
+      ...{ epochs: lives.length, testedEpochs: tested.length, z, risingShare: rising, tailRatio: tail, exhaustions },
       ...{ suspectedEpochs: suspected, medianLifeSeconds: life / 1000, duty, recentZ: recent.z },
     },
   };

@@ -1,6 +1,8 @@
+import { LEAK_STATES } from '@tidemark/contracts';
 import type { DetectorProfile } from './profile.js';
-import { registerCount, type SeriesRecord } from './registers.js';
+import { get, Q, R, registerCount, ringRegister, type SeriesRecord } from './registers.js';
 import type { Series } from './series.js';
+import { LAST_INSTANT } from './timeline.js';
 
 const VERSION = 1;
 
@@ -45,7 +47,31 @@ export function reviveSeries(profile: DetectorProfile, snapshot: SeriesSnapshot)
   }
   const registers = n.map(toRegister);
   const series: SeriesRecord = { profile, service, n: registers, cells: decodeCells(cells, profile) };
+  checkRanges(series);
   return series as Series;
+}
+
+/** Registers that address something must lie within it: a damaged snapshot may not become a damaged series. */
+function checkRanges(series: SeriesRecord): void {
+  const { rings } = series.profile;
+  checkInteger(series, R.state, 0, LEAK_STATES.length - 1);
+  checkInteger(series, R.imminent, 0, 1);
+  checkInteger(series, R.lead, 0, rings.length - 1);
+  if (!Number.isNaN(get(series, R.findingRing))) checkInteger(series, R.findingRing, 0, rings.length - 1);
+  for (const [ring, { block }] of rings.entries()) {
+    const newest = ringRegister(ring, Q.newest);
+    if (!Number.isNaN(get(series, newest))) checkInteger(series, newest, 0, LAST_INSTANT / block);
+    checkInteger(series, ringRegister(ring, Q.first), 0, LAST_INSTANT / block);
+    checkInteger(series, ringRegister(ring, Q.marks), 0, 15);
+  }
+}
+
+function checkInteger(series: SeriesRecord, register: number, least: number, most: number): void {
+  const value = get(series, register);
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new RangeError(
+    `series snapshot: register ${register} is ${value}, must be ${least} to ${most}; seed it from history`,
+  );
 }
 
 function toRegister(value: unknown): number {

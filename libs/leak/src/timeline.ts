@@ -5,7 +5,7 @@ import type { SeriesInput } from './types.js';
 export type Admission = 'accept' | 'accept-pending' | 'ignore' | 'rewind';
 
 /** Largest epoch millisecond a Date holds. */
-const LAST_INSTANT = 8.64e15;
+export const LAST_INSTANT = 8.64e15;
 /** Larger than any address space: 2^60 bytes. */
 const LARGEST = 2 ** 60;
 
