@@ -20,7 +20,7 @@ if (patterns.length > 0) runTests('tests', patterns);
 else {
   runTests('unit', ['--exclude', 'test/**']);
   // Whole systems and kill drills want the machine to themselves.
-  runTests('system', ['--dir', 'test', '--no-file-parallelism']);
+  runTests('system', ['--exclude', 'libs/**', '--exclude', 'apps/**', '--no-file-parallelism']);
 }
 
 if (process.env.CI === 'true' && count.skipped > 0) {
