@@ -3,6 +3,7 @@ import { createRows, fillFromSmaps, type Procfs } from '@tidemark/procfs';
 import type { Clock } from './clock.js';
 import { mergeFigures } from './process-state.js';
 import { backoffMs, createSmapsPrices, denyUntil, urgency, walkedBytes } from './smaps-choice.js';
+import { createPurses, type Purse } from './smaps-purse.js';
 import type { TrackedProcess } from './tracked-process.js';
 
 /** What is cheaper than this is read at once; the rest in another thread, so that no round waits for it. Milliseconds. */
@@ -48,12 +49,10 @@ export interface SmapsStats {
  */
 export class SmapsReader {
   private readonly prices;
+  private readonly purses;
   private readonly scratch = createRows();
   private readonly file: 'smaps_rollup' | 'smaps';
   private readonly deniedProcesses = new Set<TrackedProcess>();
-  /** CPU time in hand, milliseconds; below 0 after an overrun. */
-  private tokens: number;
-  private filledAt: number;
   /** Those that may be due. */
   private readonly wanted = new Set<TrackedProcess>();
   private scannedAt: number;
@@ -64,8 +63,8 @@ export class SmapsReader {
   constructor(private readonly options: SmapsReaderOptions) {
     const { procfs, limitMs, clock } = options;
     this.prices = createSmapsPrices(procfs.units.pageSize, limitMs);
-    this.tokens = limitMs;
-    this.filledAt = this.scannedAt = clock.monotonic();
+    this.scannedAt = clock.monotonic();
+    this.purses = createPurses(options.share, limitMs, this.scannedAt);
     const probe = procfs.processFile(process.pid, 'smaps_rollup');
     this.file = procfs.root === '/proc' && probe.read() === 'gone' ? 'smaps' : 'smaps_rollup';
     probe.close();
@@ -89,12 +88,12 @@ export class SmapsReader {
   spend(processes: readonly TrackedProcess[]): void {
     if (this.spending || this.options.share === 0) return;
     const now = this.options.clock.monotonic();
-    this.refill(now);
+    this.purses.fill(now);
     if (now - this.scannedAt >= SCAN_MS) {
       this.scannedAt = now;
       for (const process of processes) this.wanted.add(process);
     }
-    if (this.tokens <= 0 || this.wanted.size === 0) return;
+    if (this.wanted.size === 0) return;
     const waiting = this.choose(now);
     if (waiting.length > 0) this.spending = this.readAll(waiting).finally(() => (this.spending = undefined));
   }
@@ -120,27 +119,24 @@ export class SmapsReader {
     return waiting.sort((a, b) => b.wish - a.wish).map(({ process }) => process);
   }
 
-  /** The next one waits until its price has been saved up, so that small ones do not eat what a large one needs. */
+  /** The first that its purse cannot pay waits, and with it all after it that the same purse pays for. */
   private async readAll(waiting: readonly TrackedProcess[]): Promise<void> {
     const { clock } = this.options;
+    const { small, large } = this.purses;
+    const empty = new Set<Purse>();
     let started = clock.monotonic();
     for (const process of waiting) {
-      if (this.closed) return;
+      if (this.closed || empty.size === 2) return;
       if (process.gone) continue;
       const estimate = this.prices.estimate(process);
-      if (estimate > this.tokens) return;
-      if (estimate > AT_ONCE_MS) await this.readElsewhere(process);
-      else this.readNow(process);
+      const purse = estimate > AT_ONCE_MS ? large : small;
+      if (estimate > purse.inHand) empty.add(purse);
+      if (empty.has(purse)) continue;
+      purse.inHand -= purse === large ? await this.readElsewhere(process) : this.readNow(process);
       if (clock.monotonic() - started < SLICE_MS) continue;
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       started = clock.monotonic();
     }
-  }
-
-  private refill(now: number): void {
-    const { share, limitMs } = this.options;
-    this.tokens = Math.min(limitMs, this.tokens + (now - this.filledAt) * share);
-    this.filledAt = now;
   }
 
   /** What changes from here on is not in what is about to be read. */
@@ -150,17 +146,20 @@ export class SmapsReader {
     this.wanted.delete(process);
   }
 
-  private readNow(process: TrackedProcess): void {
+  /** Gives the CPU time that it took, milliseconds; so does `readElsewhere`. */
+  private readNow(process: TrackedProcess): number {
     const { procfs } = this.options;
     this.begin(process);
     const meter = startMeter();
     const file = procfs.processFile(process.pid, this.file);
     const outcome = file.read();
     file.close();
-    this.take(process, meter(), outcome === 'changed' ? procfs.buffer.bytes : outcome, file.length);
+    const ms = meter();
+    this.take(process, ms, outcome === 'changed' ? procfs.buffer.bytes : outcome, file.length);
+    return ms;
   }
 
-  private async readElsewhere(process: TrackedProcess): Promise<void> {
+  private async readElsewhere(process: TrackedProcess): Promise<number> {
     const { procfs } = this.options;
     this.begin(process);
     const meter = startMeter();
@@ -172,16 +171,18 @@ export class SmapsReader {
       found = code === 'EACCES' || code === 'EPERM' ? 'denied' : 'gone';
     }
     const length = typeof found === 'string' ? 0 : found.length;
-    if (!process.gone) this.take(process, meter(), found, length);
+    const ms = meter();
+    this.take(process, ms, found, length);
+    return ms;
   }
 
   private take(process: TrackedProcess, ms: number, found: Buffer | string, length: number): void {
     const { smaps } = process;
     const now = this.options.clock.monotonic();
-    this.tokens -= ms;
     this.counted.readings++;
     this.counted.cpuMs += ms;
     smaps.readAt = now;
+    if (process.gone) return;
     if (found === 'denied') {
       smaps.notBefore = denyUntil(now);
       this.deniedProcesses.add(process);
