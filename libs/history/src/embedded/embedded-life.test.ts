@@ -164,16 +164,18 @@ describe('a child that dies', () => {
     }
   });
 
-  it('dies with its parent, however that ends', async () => {
+  const parentOf = () => {
     const entry = fileURLToPath(new URL('../../dist/embedded/index.js', import.meta.url));
     const script = `
       const { startEmbeddedServer } = await import(${JSON.stringify(entry)});
       const server = await startEmbeddedServer({ directory: ${JSON.stringify(join(root, 'd'))}, port: 0 });
       console.log(server.pid);
       setInterval(() => undefined, 1000);`;
-    const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    return spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  };
+
+  it('dies with its parent, however that ends', async () => {
+    const parent = parentOf();
     const line = await new Promise<string>((resolve) =>
       createInterface({ input: parent.stdout }).once('line', resolve),
     );
@@ -181,6 +183,22 @@ describe('a child that dies', () => {
     expect(isAlive(pid)).toBe(true);
     parent.kill('SIGKILL');
     await eventually(() => expect(isAlive(pid)).toBe(false));
+    expect(await query(await start({ lockWaitMs: 5_000 }), 'SELECT 1')).toBe('1\n');
+  });
+
+  it('dies with its parent while it is starting, too', async () => {
+    for (const delayMs of [0, 30, 100, 200]) {
+      const parent = parentOf();
+      const children = () => readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8').trim();
+      const pid = await eventually(() => {
+        const found = children();
+        if (found === '') throw new Error('no child yet');
+        return Number(found.split(' ')[0]);
+      });
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      parent.kill('SIGKILL');
+      await eventually(() => expect(isAlive(pid)).toBe(false));
+    }
     expect(await query(await start({ lockWaitMs: 5_000 }), 'SELECT 1')).toBe('1\n');
   });
 });

@@ -25,6 +25,12 @@ process.once('message', (message: ToChild) => {
   });
 });
 
+/** What to do when the parent is gone; while starting, there is nothing to finish. */
+let onParentGone: () => void = () => process.exit(0);
+process.on('disconnect', () => onParentGone());
+// It may have gone while this file was being loaded.
+if (!process.connected) process.exit(0);
+
 function tell(message: FromChild): void {
   if (process.connected) process.send?.(message, () => undefined);
 }
@@ -122,5 +128,5 @@ function stopOnRequest(server: ReturnType<typeof createHttpServer>, parts: Serve
   process.on('SIGTERM', () => void stop(orphanDeadlineMs));
   // A terminal's Ctrl-C reaches the whole group: the parent decides when we stop.
   process.on('SIGINT', () => undefined);
-  process.on('disconnect', () => void stop(orphanDeadlineMs));
+  onParentGone = () => void stop(orphanDeadlineMs);
 }
