@@ -26,8 +26,10 @@ process.once('message', (message: ToChild) => {
 });
 
 /** What to do when the parent is gone; while starting, there is nothing to finish. */
-let onParentGone: () => void = () => process.exit(0);
+let onParentGone: () => void = () => process.exit();
 process.on('disconnect', () => onParentGone());
+// A parent that died while this file was being loaded has sent its message and will never send the event.
+if (!process.connected) process.exit(0);
 // It may have gone while this file was being loaded.
 if (!process.connected) process.exit(0);
 
@@ -125,8 +127,7 @@ function stopOnRequest(server: ReturnType<typeof createHttpServer>, parts: Serve
   process.on('message', (message: ToChild) => {
     if (message.kind === 'stop') void stop(message.deadlineMs);
   });
-  process.on('SIGTERM', () => void stop(orphanDeadlineMs));
-  // A terminal's Ctrl-C reaches the whole group: the parent decides when we stop.
-  process.on('SIGINT', () => undefined);
+  // A terminal's Ctrl-C and a service manager's SIGTERM reach the whole group: the parent decides when we stop.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   onParentGone = () => void stop(orphanDeadlineMs);
 }

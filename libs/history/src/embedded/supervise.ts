@@ -87,7 +87,7 @@ function supervise(first: Child, wanted: ChildOptions, options: EmbeddedOptions)
     try {
       child = await startChild(wanted, options);
       restarts += 1;
-      if (stopping) child.process.kill('SIGTERM');
+      if (stopping) send(child.process, { kind: 'stop', deadlineMs: 0 });
       else watch();
     } catch (error) {
       await restart(`did not start again (${error instanceof Error ? error.message : String(error)})`);
