@@ -30,8 +30,6 @@ let onParentGone: () => void = () => process.exit();
 process.on('disconnect', () => onParentGone());
 // A parent that died while this file was being loaded has sent its message and will never send the event.
 if (!process.connected) process.exit(0);
-// It may have gone while this file was being loaded.
-if (!process.connected) process.exit(0);
 
 function tell(message: FromChild): void {
   if (process.connected) process.send?.(message, () => undefined);
