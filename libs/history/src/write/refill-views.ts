@@ -27,7 +27,7 @@ export async function refillViews(connection: Connection, table: string, trace: 
     const columns = view.columns.map(identifier).join(', ');
     await connection.command(
       `INSERT INTO ${identifier(target)} (${columns}) ${select}
-       SETTINGS insert_deduplicate = 0, max_threads = 1, max_insert_threads = 1`,
+       SETTINGS insert_deduplicate = 0, optimize_on_insert = 0, max_threads = 1, max_insert_threads = 1`,
       parameters,
     );
   }

@@ -84,6 +84,8 @@ function insert(connection: Connection, block: Block, token: string, signal?: Ab
     'insert_deduplicate = 1',
     'deduplicate_blocks_in_dependent_materialized_views = 1',
     'async_insert = 0',
+    // Folding rows of one key is left to the merges: most blocks have each key once.
+    'optimize_on_insert = 0',
   ].join(', ');
   const sql = `INSERT INTO ${identifier(block.table)} (${columns}) SETTINGS ${settings} FORMAT Native`;
   return connection.insert(sql, block.body, signal);
