@@ -5,7 +5,7 @@ import { medianOf } from './order-statistics.js';
 import type { RingProfile } from './profile.js';
 import { get, getRing, hasMark, Mark, Q, R, type SeriesRecord } from './registers.js';
 import { blockAt, gatherBlocks, liveRings, type Window } from './ring.js';
-import { measureSteps, recordShare, saturationEvidence, tailTrend } from './shape.js';
+import { halvesRatio, measureSteps, recordShare, saturationEvidence, tailTrend } from './shape.js';
 import { theilSen } from './theil-sen.js';
 
 /** What one ring says of the growth in its window; slopes are bytes per ms. */
@@ -30,6 +30,8 @@ export interface Evidence {
   /** Upper end of the tail's slope. */
   tailHigh: number;
   records: number;
+  /** Growth of the second half over that of the first. */
+  halves: number;
   stepShare: number;
   steps: number;
   bic: number;
@@ -116,6 +118,7 @@ function flatEvidence(ring: number, block: number): Evidence {
     tail: 0,
     tailHigh: 0,
     records: 0,
+    halves: 0,
     stepShare: 0,
     steps: 0,
     bic: 0,
@@ -181,6 +184,7 @@ function judgeShape(series: SeriesRecord, evidence: Evidence, t: Float64Array, v
   evidence.tailHigh = tail.high / block;
   if (!evidence.growing) return;
   evidence.records = recordShare(v, evidence.points);
+  evidence.halves = halvesRatio(v, evidence.points);
   const steps = measureSteps(v, evidence.points);
   evidence.stepShare = steps.share;
   evidence.steps = steps.count;

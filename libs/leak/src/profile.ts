@@ -66,6 +66,8 @@ export interface DetectorProfile {
     spanMaximum: number;
     /** …and in between for this share of the time to exhaustion. */
     spanShare: number;
+    /** Growth of the window's second half over that of its first: steps that come ever more rarely stay below. */
+    halves: number;
     exhaustion: number;
     records: number;
     limitShare: number;
@@ -134,7 +136,8 @@ export const PRODUCTION_PROFILE: DetectorProfile = {
     spanShare: 0.2,
     exhaustion: 6 * HOUR,
     records: 0.8,
-    limitShare: 0.6,
+    limitShare: 0.7,
+    halves: 0.5,
     instances: 2,
     instanceSpread: HOUR,
     epochs: 3,

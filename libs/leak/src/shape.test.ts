@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { measureSteps, recordShare, saturationEvidence, tailTrend } from './shape.js';
+import { halvesRatio, measureSteps, recordShare, saturationEvidence, tailTrend } from './shape.js';
 
 const n = 60;
 const t = Float64Array.from({ length: n }, (_, i) => i);
@@ -142,4 +142,37 @@ test('an exact line, a constant and a handful of points give no evidence', () =>
       4,
     ),
   ).toBe(0);
+});
+
+test('the second half of a line grows as the first; what stops grows in the first, what begins late in the second', () => {
+  expect(
+    halvesRatio(
+      from((i) => 3 * i),
+      n,
+    ),
+  ).toBeCloseTo(1, 12);
+  expect(
+    halvesRatio(
+      from((i) => Math.min(i, 25)),
+      n,
+    ),
+  ).toBe(0);
+  expect(
+    halvesRatio(
+      from((i) => Math.max(0, i - 40)),
+      n,
+    ),
+  ).toBe(1000);
+  expect(
+    halvesRatio(
+      from(() => 7),
+      n,
+    ),
+  ).toBe(0);
+  expect(
+    halvesRatio(
+      from((i) => Math.floor(Math.log2(i + 1))),
+      n,
+    ),
+  ).toBeLessThanOrEqual(0.5);
 });

@@ -36,6 +36,24 @@ export function recordShare(v: Float64Array, n: number): number {
   return records / (groups - 1);
 }
 
+/**
+ * Growth of the second half over that of the first, from the medians of the first, the middle and the last sixth: 1 for a
+ * line. Where steps come ever more rarely it falls towards 0, which a tail that just holds one step does not show.
+ */
+export function halvesRatio(v: Float64Array, n: number): number {
+  const sixth = Math.max(1, Math.floor(n / 6));
+  const middle = Math.floor((n - sixth) / 2);
+  const begins = medianOf(v, 0, sixth);
+  const halfWay = medianOf(v, middle, middle + sixth);
+  const first = halfWay - begins;
+  const second = medianOf(v, n - sixth, n) - halfWay;
+  if (first > 0) return Math.min(MOSTLY_LATE, Math.max(0, second / first));
+  return second > 0 ? MOSTLY_LATE : 0;
+}
+
+/** All growth in the second half; a number, so that it can be stored and told. */
+const MOSTLY_LATE = 1000;
+
 export interface Steps {
   /** s: share of the net growth that the two largest jumps made. */
   share: number;

@@ -1,7 +1,7 @@
 import { LEAK_STATES, type LeakState } from '@tidemark/contracts';
 import type { Evidence } from './evidence.js';
 import { timeToExhaustion } from './exhaustion.js';
-import { growingFor, isSuspicious } from './marks.js';
+import { isSuspicious } from './marks.js';
 import {
   anyMark,
   get,
@@ -158,8 +158,8 @@ function isProven(series: SeriesRecord, evidence: Evidence): boolean {
   for (let ring = 0; ring < liveRings(series); ring++) {
     if (hasMark(series, ring, Mark.suspected) && getRing(series, ring, Q.weak) > 0) return false;
   }
-  const span = Math.max(evidence.span, growingFor(series, evidence.ring));
-  return span >= Math.max(confirmed.spanMinimum, Math.min(confirmed.spanMaximum, wanted));
+  if (evidence.halves < confirmed.halves) return false;
+  return evidence.span >= Math.max(confirmed.spanMinimum, Math.min(confirmed.spanMaximum, wanted));
 }
 
 function enterState(series: SeriesRecord, next: LeakState, evidence: readonly Evidence[]): void {
