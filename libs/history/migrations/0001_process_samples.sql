@@ -78,7 +78,7 @@ CREATE TABLE IF NOT EXISTS process_samples_1m
 ENGINE = AggregatingMergeTree
 PARTITION BY toDate(time)
 ORDER BY (node, boot, pid, start, time)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
+SETTINGS index_granularity = 2048, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS process_samples_1m_view TO process_samples_1m AS
 SELECT
@@ -161,7 +161,7 @@ CREATE TABLE IF NOT EXISTS process_samples_1h
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(time)
 ORDER BY (node, boot, pid, start, time)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
+SETTINGS index_granularity = 2048, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS process_samples_1h_view TO process_samples_1h AS
 SELECT
