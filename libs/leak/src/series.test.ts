@@ -51,6 +51,9 @@ test('a leak walks from learning over growing and suspected to confirmed, and na
   expect(confirmed!.openedAt).toBe(growing!.at);
   expect(suspected!.growth!.bytesPerHour).toBeCloseTo(300 * MIB, -3);
   expect(suspected!.secondsToExhaustion).toBeGreaterThan(3600);
+  expect(suspected!.evidence).toMatchObject({ collections: 0, stepShare: expect.any(Number) });
+  expect(suspected!.evidence.growthBytes).toBeGreaterThan(50 * MIB);
+  expect(suspected!.evidence.z).toBeGreaterThan(3);
   expect(confirmed!.confidence).toBeGreaterThan(suspected!.confidence);
   const status: LeakStatus = leakStatus(series);
   expect(status).toMatchObject({ state: 'CONFIRMED', since: confirmed!.at, openedAt: growing!.at });

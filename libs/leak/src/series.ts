@@ -1,4 +1,4 @@
-import { LEAK_STATES, type LeakState } from '@tidemark/contracts';
+import { LEAK_STATES } from '@tidemark/contracts';
 import { evaluateRing, type Evidence } from './evidence.js';
 import { beginEpoch, trackEpoch } from './epoch.js';
 import { updateImminence } from './imminence.js';
@@ -8,7 +8,7 @@ import { get, getRing, Q, R, registerCount, ringRegister, setRing, stateOf, type
 import { liveRings, openRings, putBlock, truncateRings } from './ring.js';
 import { closeEpoch, noteState, serviceWord, type ServiceBook } from './service-book.js';
 import { advanceState, closeGrowth } from './state-machine.js';
-import { describeTransition } from './status.js';
+import { describeTransition, type Before } from './status.js';
 import { admit, dropPending, isReading, limitOf, observedStep } from './timeline.js';
 import type { EndCause, SeriesInput, SeriesOrigin, Transition } from './types.js';
 
@@ -64,12 +64,12 @@ export function observe(series: Series, input: SeriesInput, book?: ServiceBook):
     case 'accept':
       break;
   }
-  take(series, input.at, input.bytes, limitOf(input), book);
-  return settle(series, from, imminentBefore, book);
+  const evidence = take(series, input.at, input.bytes, limitOf(input), book);
+  return settle(series, { from, imminentBefore, evidence }, book);
 }
 
 /** One accepted reading: time, rings, evidence, state. */
-function take(series: SeriesRecord, at: number, bytes: number, limit: number, book: ServiceBook | undefined): void {
+function take(series: SeriesRecord, at: number, bytes: number, limit: number, book?: ServiceBook): readonly Evidence[] {
   const first = Number.isNaN(get(series, R.at));
   if (first) begin(series, at);
   const before = get(series, R.bytes);
@@ -80,12 +80,15 @@ function take(series: SeriesRecord, at: number, bytes: number, limit: number, bo
   series.n[R.bytes] = bytes;
   series.n[R.limit] = limit;
   const closed = fillRings(series, { at, bytes }, held ? { at: beforeAt, bytes: before } : null);
-  if (!closed) return;
+  if (!closed) return NONE;
   trackEpoch(series, book);
   const evidence = evaluateDue(series);
   updateImminence(series);
   advanceState(series, evidence, serviceWord(series, book));
+  return evidence;
 }
+
+const NONE: readonly Evidence[] = [];
 
 function begin(series: SeriesRecord, at: number): void {
   const startedAt = get(series, R.startedAt);
@@ -155,17 +158,13 @@ function rewind(series: SeriesRecord, at: number): void {
 }
 
 /** Tells what changed, and forgets a growth that is over. */
-function settle(
-  series: SeriesRecord,
-  from: LeakState,
-  imminentBefore: boolean,
-  book: ServiceBook | undefined,
-): Transition | null {
+function settle(series: SeriesRecord, before: Before, book: ServiceBook | undefined): Transition | null {
+  const { from, imminentBefore } = before;
   const to = stateOf(series);
   const imminent = get(series, R.imminent) === 1;
   if (to === from && imminent === imminentBefore) return null;
   if (imminent && Number.isNaN(get(series, R.openedAt))) series.n[R.openedAt] = get(series, R.at);
-  const transition = describeTransition(series, from, imminentBefore);
+  const transition = describeTransition(series, before);
   if (book) noteState(book, series, transition);
   if (to === 'LEARNING' || to === 'STABLE' || to === 'CLEARED') {
     closeGrowth(series);
@@ -189,5 +188,5 @@ export function closeSeries(series: Series, at: number, cause: EndCause, book?: 
   series.n[R.imminent] = 0;
   if (!Number.isNaN(get(series, R.suspectedClock))) series.n[R.state] = LEAK_STATES.indexOf('CLEARED');
   series.n[R.since] = get(series, R.at);
-  return settle(series, from, imminentBefore, book);
+  return settle(series, { from, imminentBefore, evidence: NONE }, book);
 }

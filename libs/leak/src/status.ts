@@ -1,5 +1,5 @@
 import type { LeakState } from '@tidemark/contracts';
-import { measureGrowth } from './evidence.js';
+import { measureGrowth, type Evidence } from './evidence.js';
 import { timeToExhaustion } from './exhaustion.js';
 import { get, getRing, hasMark, Mark, Q, R, stateOf, type SeriesRecord } from './registers.js';
 import type { Growth, LeakStatus, Transition } from './types.js';
@@ -73,7 +73,14 @@ export function statusOf(series: SeriesRecord): LeakStatus {
   };
 }
 
-export function describeTransition(series: SeriesRecord, from: LeakState, imminentBefore: boolean): Transition {
+/** What stood before a reading, and what the reading brought. */
+export interface Before {
+  from: LeakState;
+  imminentBefore: boolean;
+  evidence: readonly Evidence[];
+}
+
+export function describeTransition(series: SeriesRecord, { from, imminentBefore, evidence }: Before): Transition {
   const at = get(series, R.at);
   const openedAt = get(series, R.openedAt);
   return {
@@ -88,12 +95,13 @@ export function describeTransition(series: SeriesRecord, from: LeakState, immine
     confidence: confidenceOf(series),
     bytes: get(series, R.bytes),
     limit: orNull(get(series, R.limit)),
-    evidence: evidenceOf(series),
+    evidence: evidenceOf(series, evidence),
   };
 }
 
-function evidenceOf(series: SeriesRecord): Record<string, number | null> {
+function evidenceOf(series: SeriesRecord, evaluated: readonly Evidence[]): Record<string, number | null> {
   const lead = get(series, R.lead);
+  const fresh = evaluated.find((one) => one.ring === lead && Number.isFinite(one.slope));
   const held = getRing(series, lead, Q.heldFrom);
   return {
     ageSeconds: (get(series, R.at) - get(series, R.epochAt)) / 1000,
@@ -107,5 +115,14 @@ function evidenceOf(series: SeriesRecord): Record<string, number | null> {
     peak: orNull(get(series, R.peak)),
     entryBytesPerHour: orNull(get(series, R.entrySlope) * HOUR),
     ignoredReadings: get(series, R.ignored),
+    points: fresh?.points ?? null,
+    growthBytes: fresh?.growth ?? null,
+    residualSigmaBytes: fresh?.sigma ?? null,
+    varianceInflation: fresh?.inflation ?? null,
+    halvesRatio: fresh?.halves ?? null,
+    stepShare: fresh?.stepShare ?? null,
+    steps: fresh?.steps ?? null,
+    plateauBic: fresh?.bic ?? null,
+    collections: fresh?.cycles ?? null,
   };
 }
