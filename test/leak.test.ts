@@ -26,7 +26,7 @@ interface Suspicion {
 }
 
 beforeAll(async () => {
-  tidemark = await startStandalone(data.path, '--set', 'detect.profile=demo');
+  tidemark = await startStandalone(data.path, '--demo');
   // A shell that keeps 1 MiB more every second, and a process that holds 2 GiB from the start.
   leaking = spawn('bash', [
     '-c',
@@ -64,6 +64,12 @@ describe('a leak', () => {
       expect(mibPerSecond).toBeGreaterThan(0.5);
       expect(mibPerSecond).toBeLessThan(2);
       expect(received.map(({ leakSuspected }) => leakSuspected.pid)).not.toContain(flat.pid);
+      const demo = Number(/Demo\s+pid (\d+)/.exec(tidemark.output())?.[1]);
+      await until(
+        'a finding on the demonstration',
+        () => received.some(({ leakSuspected }) => leakSuspected.pid === demo),
+        120_000,
+      );
     } finally {
       await stop();
     }

@@ -12,6 +12,7 @@ export interface RunningStandalone extends GraphqlClient {
   readonly process: ChildProcess;
   readonly url: string;
   readonly historyUrl: string;
+  readonly reader: { username: string; password: string };
   /** Everything it printed so far, both streams. */
   output(): string;
   kill(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
@@ -49,6 +50,7 @@ export async function startStandalone(data: string, ...args: string[]): Promise<
     process: child,
     url,
     historyUrl: address('History') ?? '',
+    reader: { username: 'reader', password: /password (\S+)\)/.exec(output)?.[1] ?? '' },
     output: () => output,
     kill: (signal) => {
       child.kill(signal);
