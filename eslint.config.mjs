@@ -34,7 +34,7 @@ export default tseslint.config(
         'error',
         { allow: [], enforceBuildableLibDependency: false, depConstraints: [...layers, ...bans] },
       ],
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }],
       '@typescript-eslint/consistent-type-imports': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
       eqeqeq: 'error',
