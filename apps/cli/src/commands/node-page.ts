@@ -14,7 +14,7 @@ import { fit } from '../terminal/printable.js';
 import { PROCESS_COLUMNS } from '../terminal/process-columns.js';
 import { span, type Line, type Style } from '../terminal/style.js';
 import { renderTable, type Column } from '../terminal/table.js';
-import type { Load, NodeDetail, NodeFinding, NodeSummary, Pressure } from './node.js';
+import type { Load, NodeDetail, NodeFinding, NodeSummary, Pressure } from './node-queries.js';
 
 /** One line per node. `now` is the server's clock, epoch milliseconds. */
 export function renderNodeList(nodes: readonly NodeSummary[], now: number, width: number): Line[] {

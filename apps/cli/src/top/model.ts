@@ -1,4 +1,4 @@
-import type { Load, NodeMemory, Pressure } from '../commands/node.js';
+import type { Load, NodeMemory, Pressure } from '../commands/node-queries.js';
 import type { LeakState, ProcessFields } from '../api/process-fields.js';
 
 /** What one refresh brings. */

@@ -1,7 +1,7 @@
 import { identifier, type Connection } from '../connection.js';
 import { HistoryError } from '../errors.js';
 import type { BlockTrace } from './block.js';
-import { traceCondition } from './write-blocks.js';
+import { traceCondition } from './block-trace.js';
 
 interface ViewRow {
   name: string;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { identifier, type Connection } from '../connection.js';
 import type { Block, BlockTrace } from './block.js';
+import { traceCondition } from './block-trace.js';
 import { refillViews } from './refill-views.js';
 
 export interface WriteOptions {
@@ -98,20 +99,4 @@ async function count(connection: Connection, table: string, trace: BlockTrace): 
     parameters,
   );
   return Number(row?.rows ?? 0);
-}
-
-/** SQL that is true for the rows of the batch and no others. */
-export function traceCondition(trace: BlockTrace): { where: string; parameters: Record<string, unknown> } {
-  const terms = [
-    'batch = {batch:UInt64}',
-    'at >= fromUnixTimestamp64Milli({from:Int64})',
-    'at <= fromUnixTimestamp64Milli({to:Int64})',
-  ];
-  const parameters: Record<string, unknown> = { batch: trace.batch, from: trace.from, to: trace.to };
-  if (trace.nodes) {
-    terms.push('node >= {first_node:String}', 'node <= {last_node:String}');
-    parameters['first_node'] = trace.nodes[0];
-    parameters['last_node'] = trace.nodes.at(-1);
-  }
-  return { where: terms.join(' AND '), parameters };
 }
