@@ -25,11 +25,19 @@ process.once('message', (message: ToChild) => {
   });
 });
 
+/**
+ * Ends at once. Not `process.exit`: the engine's exit handlers wait for its threads, for ever when a statement is under
+ * way, and then nobody would be left to end us. What was acknowledged outlives the kill.
+ */
+function endNow(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
+
 /** What to do when the parent is gone; while starting, there is nothing to finish. */
-let onParentGone: () => void = () => process.exit();
+let onParentGone: () => void = endNow;
 process.on('disconnect', () => onParentGone());
 // A parent that died while this file was being loaded has sent its message and will never send the event.
-if (!process.connected) process.exit(0);
+if (!process.connected) endNow();
 
 function tell(message: FromChild): void {
   if (process.connected) process.send?.(message, () => undefined);
@@ -75,7 +83,7 @@ async function buildParts(options: ChildOptions, directory: DataDirectory, engin
     sessions: createHttpSessions(),
     readerLimits: { memoryBytes: Math.floor(options.memoryBytes / 2), executionSeconds: readerSeconds },
     queryIds: new Set(),
-    onBroken: () => process.exit(70),
+    onBroken: endNow,
   };
   return parts;
 }
@@ -112,7 +120,7 @@ function stopOnRequest(server: ReturnType<typeof createHttpServer>, parts: Serve
     if (stopping) return;
     stopping = true;
     // Only the kernel can end a query that does not: nothing that was acknowledged is lost by it.
-    setTimeout(() => process.kill(process.pid, 'SIGKILL'), deadlineMs);
+    setTimeout(endNow, deadlineMs);
     const closed = new Promise((resolve) => server.close(resolve));
     // Connections that are kept alive become idle one by one as their answers end.
     setInterval(() => server.closeIdleConnections(), 20);
@@ -120,7 +128,9 @@ function stopOnRequest(server: ReturnType<typeof createHttpServer>, parts: Serve
     parts.sessions.closeAll();
     parts.pool.closeAll();
     keeper.close();
-    process.exit(0);
+    // A parent sees to it that this ends; without one it must end by itself.
+    if (process.connected) process.exit(0);
+    endNow();
   };
   process.on('message', (message: ToChild) => {
     if (message.kind === 'stop') void stop(message.deadlineMs);
