@@ -3,8 +3,8 @@ CREATE TABLE IF NOT EXISTS processes
 (
     node LowCardinality(String),
     boot LowCardinality(String),
-    pid UInt32,
-    start UInt64,
+    pid UInt32 CODEC(ZSTD(1)),
+    start UInt64 CODEC(ZSTD(1)),
     month Date,
     first_seen SimpleAggregateFunction(min, DateTime64(3, 'UTC')),
     last_seen SimpleAggregateFunction(max, DateTime64(3, 'UTC')),

@@ -3,7 +3,7 @@ CREATE TABLE IF NOT EXISTS heartbeats
 (
     node LowCardinality(String),
     at DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
-    batch UInt64 CODEC(Delta, ZSTD(1)),
+    batch UInt64 CODEC(DoubleDelta, ZSTD(1)),
     boot LowCardinality(String),
     run LowCardinality(String),
     state LowCardinality(String),

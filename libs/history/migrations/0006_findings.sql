@@ -3,7 +3,7 @@ CREATE TABLE IF NOT EXISTS findings
 (
     id String CODEC(ZSTD(1)),
     at DateTime64(3, 'UTC'),
-    batch UInt64 CODEC(Delta, ZSTD(1)),
+    batch UInt64 CODEC(DoubleDelta, ZSTD(1)),
     opened_at DateTime64(3, 'UTC'),
     node LowCardinality(String),
     kind LowCardinality(String),
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS findings_current
 (
     id String CODEC(ZSTD(1)),
     at DateTime64(3, 'UTC'),
-    batch UInt64 CODEC(Delta, ZSTD(1)),
+    batch UInt64 CODEC(DoubleDelta, ZSTD(1)),
     opened_at DateTime64(3, 'UTC'),
     node LowCardinality(String),
     kind LowCardinality(String),

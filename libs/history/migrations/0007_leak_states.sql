@@ -3,8 +3,8 @@ CREATE TABLE IF NOT EXISTS leak_states
 (
     node LowCardinality(String),
     boot LowCardinality(String),
-    pid UInt32,
-    start UInt64,
+    pid UInt32 CODEC(ZSTD(1)),
+    start UInt64 CODEC(ZSTD(1)),
     at DateTime64(3, 'UTC'),
     snapshot String CODEC(ZSTD(3))
 )
