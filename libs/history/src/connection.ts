@@ -51,6 +51,8 @@ export function createConnection(options: ConnectionOptions): Connection {
     application: 'tidemark',
     request_timeout: options.timeoutMs ?? 60_000,
     max_open_connections: options.maxConnections ?? 10,
+    // Lists of keys are longer than some servers take a URL.
+    use_multipart_params_auto: true,
     keep_alive: { enabled: true, idle_socket_ttl: 2_500 },
     // Our own errors carry what the client would log.
     log: { level: ClickHouseLogLevel.OFF },

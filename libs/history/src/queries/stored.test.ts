@@ -95,6 +95,16 @@ describe('what history remembers', () => {
       });
     });
 
+    it('are found among the longest list of the longest names', async () => {
+      const long = Array.from({ length: 199 }, (_, pid) =>
+        processKey('n'.repeat(253) as NodeId, 'b'.repeat(64), pid, 1),
+      );
+      const known = keyOf(simulation.processes[0]!);
+      expect([...(await test.history.processes([...long, known])).keys()]).toEqual([known]);
+      const window = { from, to: from + 5 * MINUTE, stepMs: 10_000 };
+      expect([...(await test.history.processSeries([...long, known], 'rss', window)).keys()]).toEqual([known]);
+    });
+
     it('are none of a moment before or long after', async () => {
       await expect(test.history.processesAt(node, from - MINUTE, null, 10)).resolves.toEqual([]);
       await expect(test.history.processesAt(node, from + 19 * MINUTE, null, 10)).resolves.toEqual([]);
