@@ -11,7 +11,7 @@ export interface PartitionWriterDeps extends BatchWriterDeps {
   flushMs: number;
 }
 
-const BATCH_LIMITS = { maxBytes: 2 * 1024 * 1024, maxRows: 100_000 };
+const BATCH_LIMITS = { maxBytes: 2 * 1024 * 1024, maxRows: 50_000 };
 
 /** Serves one partition: gathers its records into batches, by size and time, and has them written one after another. */
 export class PartitionWriter implements PartitionHandler {
