@@ -1,3 +1,4 @@
+export * from './allocation-trace.js';
 export * from './encoding.js';
 export * from './errors.js';
 export * from './finding.js';
