@@ -17,7 +17,18 @@ const homes = {
   'lib:history': ['@clickhouse/*', 'chdb'],
   'lib:graph': ['graphql', '@nestjs/graphql', '@nestjs/apollo', '@apollo/*'],
 };
-const projects = ['contracts', 'procfs', 'event-log', 'history', 'service', 'leak', 'live', 'pipeline', 'graph'];
+const projects = [
+  'contracts',
+  'procfs',
+  'alloc-trace',
+  'event-log',
+  'history',
+  'service',
+  'leak',
+  'live',
+  'pipeline',
+  'graph',
+];
 const bans = [...projects.map((name) => `lib:${name}`), 'app:standalone', 'app:cli'].map((tag) => ({
   sourceTag: tag,
   bannedExternalImports: Object.entries(homes).flatMap(([home, names]) => (home === tag ? [] : names)),
