@@ -1,5 +1,6 @@
-// Brings a fresh clone to where everything runs: installs packages when the lock file changed, then builds what changed.
-import { execFileSync } from 'node:child_process';
+// Brings a fresh clone to where everything runs: installs packages when the lock file changed, compiles the
+// preload library where there is a compiler, then builds what changed.
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -25,8 +26,20 @@ if (!existsSync(mark) || readFileSync(mark, 'utf8') !== wanted) {
   writeFileSync(mark, wanted);
 }
 
+const lacking = ['make', 'cc'].filter((command) => !isInstalled(command));
+if (lacking.length > 0) {
+  step(`Leaving out the allocation tracer: no ${lacking.join(', no ')} here (install gcc and make); the rest works`);
+} else {
+  step('Compiling the allocation tracer');
+  run('make', ['-s', '-C', 'preload']);
+}
+
 step('Building');
 run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+
+function isInstalled(command) {
+  return spawnSync('sh', ['-c', `command -v ${command}`], { stdio: 'ignore' }).status === 0;
+}
 
 function run(command, args) {
   try {
