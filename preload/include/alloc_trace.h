@@ -146,7 +146,14 @@ struct at_header {
   uint64_t dropped_sites;  /* calls whose stack had to go to AT_SITE_OVERFLOW */
   uint64_t dropped_blocks; /* allocations that found no room in the table of live blocks; also in at_lane.dropped */
 
-  uint8_t reserved_a[AT_CONTROL_OFFSET - 176];
+  /*
+   * Counts the changes from dormant to another mode, from 1; 0: never. Blocks come and go unseen while the library is
+   * dormant, so that what an earlier activation left is void: a lane counts only while at_lane.activation is this
+   * number, and an at_live entry only when its ticks are not before activated_ticks. Changes between sampled and exact
+   * are no new activation. Written before `applied`; the two sums above start again with it.
+   */
+  uint32_t activation;
+  uint32_t reserved_a[(AT_CONTROL_OFFSET - 180) / 4];
 
   struct at_control control; /* offset AT_CONTROL_OFFSET */
 
@@ -238,8 +245,8 @@ struct at_site_estimates {
  *   recorded   the rest
  */
 struct at_lane {
-  uint32_t owner; /* tid, 0: free */
-  uint32_t reserved;
+  uint32_t owner;      /* tid, 0: free */
+  uint32_t activation; /* at_header.activation that all the figures below belong to; another: they count nowhere */
   uint64_t allocations; /* exact calls and samples; calls passed over are not in here */
   uint64_t frees;       /* exact calls and frees of samples */
   uint64_t passed_allocations; /* sampled mode: calls that were no sample */
