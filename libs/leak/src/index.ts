@@ -12,3 +12,11 @@ export {
 } from './service-book.js';
 export { reviveServiceBook, serializeServiceBook, type ServiceBookSnapshot } from './service-book-snapshot.js';
 export type { EndCause, Growth, LeakStatus, SeriesInput, SeriesMinima, SeriesOrigin, Transition } from './types.js';
+export { SITE_PROFILE, type SiteProfile } from './site/site-profile.js';
+export type {
+  SiteLedger,
+  SiteLedgerSnapshot,
+  SiteObservation,
+  SiteSnapshot,
+  SiteVerdict,
+} from './site/site-types.js';
