@@ -29,8 +29,8 @@ const findingSchema = z.object({
   type: z.literal('finding'),
   /** One id for one growth of one subject; every change of its state is a further record with the same id. */
   id: z.string().min(1).max(600),
-  kind: z.enum(['PROCESS_LEAK', 'SERVICE_LEAK', 'EXHAUSTION']),
-  /** Process key, or service name. */
+  kind: z.enum(['PROCESS_LEAK', 'SERVICE_LEAK', 'EXHAUSTION', 'SITE_LEAK']),
+  /** Process key, service name, or `siteSubject`. */
   subject: z.string().min(1).max(4096),
   node: z.custom<NodeId>((value) => typeof value === 'string' && isNodeId(value), 'must be a node id'),
   process: z
@@ -46,6 +46,11 @@ const findingSchema = z.object({
     })
     .nullable(),
   service: text,
+  /** The allocation site of a SITE_LEAK: `siteId`, and what a person reads of its innermost frames. */
+  site: z
+    .object({ id: z.string().min(1).max(64), frames: z.array(text).max(10) })
+    .nullable()
+    .optional(),
   state: z.enum(LEAK_STATES),
   previous: z.enum(LEAK_STATES),
   imminent: z.boolean(),
@@ -54,7 +59,7 @@ const findingSchema = z.object({
   /** When the id began, and when this state was entered; data time, epoch milliseconds. */
   openedAt: time,
   at: time,
-  /** rssAnon + swap now, bytes. */
+  /** rssAnon + swap now, or the live bytes of the site; bytes. */
   bytes: count,
   /** What it would exhaust, bytes; null when nothing bounds it. */
   limit: count.nullable(),

@@ -1,4 +1,9 @@
+export * from './allocation-chunk.js';
+export { cutAllocationChunk } from './allocation-chunk-cut.js';
+export { decodeAllocationChunk } from './allocation-chunk-decode.js';
+export { encodeAllocationChunk } from './allocation-chunk-encode.js';
 export * from './allocation-trace.js';
+export * from './control-record.js';
 export * from './encoding.js';
 export * from './errors.js';
 export * from './finding.js';
@@ -6,6 +11,7 @@ export * from './ids.js';
 export * from './node-record.js';
 export * from './process-columns.js';
 export * from './sample-chunk.js';
+export * from './site-id.js';
 export * from './system-sample.js';
 export * from './time.js';
 export * from './topics.js';

@@ -25,6 +25,8 @@ const HOUR = 3_600_000;
 export const TOPICS: readonly TopicSpec[] = [
   { name: Topic.Nodes, partitions: 4, cleanup: 'compact', retentionMs: 168 * HOUR },
   { name: Topic.Samples, partitions: 16, cleanup: 'delete', retentionMs: 6 * HOUR },
+  { name: Topic.Allocations, partitions: 16, cleanup: 'delete', retentionMs: 6 * HOUR },
+  { name: Topic.Control, partitions: 4, cleanup: 'compact,delete', retentionMs: 24 * HOUR },
   { name: Topic.Findings, partitions: 4, cleanup: 'compact,delete', retentionMs: 720 * HOUR },
 ];
 
