@@ -1,6 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { decodeAllocationChunk } from './allocation-chunk-decode.js';
+import { encodeAllocationChunk } from './allocation-chunk-encode.js';
+import type { AllocationChunk } from './allocation-chunk.js';
+import { decodeControlRecord, encodeControlRecord } from './control-record.js';
 import { decompress, ENCODING_HEADER } from './encoding.js';
 import { decodeFindingRecord, encodeFindingRecord } from './finding.js';
 import { decodeNodeRecord, encodeNodeRecord } from './node-record.js';
@@ -22,6 +26,8 @@ const contracts: {
   { name: 'node-record.v1', decode: decodeNodeRecord as never, encode: encodeNodeRecord },
   { name: 'finding.v1', decode: decodeFindingRecord as never, encode: encodeFindingRecord },
   { name: 'acknowledgement.v1', decode: decodeFindingRecord as never, encode: encodeFindingRecord },
+  { name: 'trace-request.v1', decode: decodeControlRecord as never, encode: encodeControlRecord },
+  { name: 'trace-status.v1', decode: decodeControlRecord as never, encode: encodeControlRecord },
 ];
 
 function golden(file: string): Buffer {
@@ -46,5 +52,19 @@ describe.each(contracts)('$name', ({ name, decode, encode }) => {
   test('with a field that this build does not know is read all the same', () => {
     const newer = { ...(JSON.parse(json.toString()) as object), addedLater: { any: ['thing'] } };
     expect(decode(Buffer.from(JSON.stringify(newer)), {})).toMatchObject(JSON.parse(json.toString()) as object);
+  });
+});
+
+describe('allocation-chunk.v1', () => {
+  const bytes = golden('allocation-chunk.v1.bin');
+  const chunk = JSON.parse(golden('allocation-chunk.v1.json').toString()) as AllocationChunk;
+
+  test('is read from the bytes that were once written', () => {
+    expect(decodeAllocationChunk(bytes, { [ENCODING_HEADER]: 'identity' })).toEqual(chunk);
+  });
+
+  test('is written as the very bytes that were once written', () => {
+    const { value, headers } = encodeAllocationChunk(chunk);
+    expect(Buffer.compare(decompress(value, headers[ENCODING_HEADER]), bytes)).toBe(0);
   });
 });

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { TRACE_STATES } from './allocation-trace.js';
+import { controlKey, decodeControlRecord, encodeControlRecord, type ControlRecord } from './control-record.js';
 import { ContractError } from './errors.js';
 import { decodeFindingRecord, encodeFindingRecord, LEAK_STATES, type Finding, type FindingRecord } from './finding.js';
 import { processKey, type NodeId } from './ids.js';
@@ -13,7 +15,10 @@ function golden<T>(name: string): T {
 
 const FINDING = golden<Finding>('finding.v1');
 const NODE = golden<NodeRecord>('node-record.v1');
-const DECODERS = { finding: decodeFindingRecord, node: decodeNodeRecord };
+const REQUEST = golden<ControlRecord>('trace-request.v1');
+const STATUS = golden<ControlRecord>('trace-status.v1');
+const ORIGINALS = { finding: FINDING, node: NODE, control: STATUS };
+const DECODERS = { finding: decodeFindingRecord, node: decodeNodeRecord, control: decodeControlRecord };
 
 function refusal(kind: keyof typeof DECODERS, record: unknown): string {
   try {
@@ -38,7 +43,7 @@ const finding = fc.record({
   v: fc.constant(1 as const),
   type: fc.constant('finding' as const),
   id: fc.string({ minLength: 1, maxLength: 100 }),
-  kind: fc.constantFrom('PROCESS_LEAK' as const, 'SERVICE_LEAK' as const, 'EXHAUSTION' as const),
+  kind: fc.constantFrom('PROCESS_LEAK' as const, 'SERVICE_LEAK' as const, 'EXHAUSTION' as const, 'SITE_LEAK' as const),
   subject: fc.string({ minLength: 1, maxLength: 100 }),
   node,
   process: fc.option(
@@ -51,6 +56,10 @@ const finding = fc.record({
     }),
   ),
   service: words,
+  site: fc.option(
+    fc.record({ id: fc.string({ minLength: 1, maxLength: 64 }), frames: fc.array(words, { maxLength: 10 }) }),
+    { freq: 2 },
+  ),
   state: fc.constantFrom(...LEAK_STATES),
   previous: fc.constantFrom(...LEAK_STATES),
   imminent: fc.boolean(),
@@ -86,6 +95,8 @@ describe('a finding', () => {
     ['with a negative pid', { process: { ...FINDING.process, pid: -3 } }, /finding: process\.pid /],
     ['with a program of megabytes', { process: { ...FINDING.process, program: 'x'.repeat(1e6) } }, /process\.program /],
     ['with a message of megabytes', { message: 'm'.repeat(1e6) }, /finding: message /],
+    ['with a site of many frames', { site: { id: 'a', frames: Array(11).fill('f') } }, /finding: site\.frames /],
+    ['with a site without a name', { site: { id: '', frames: [] } }, /finding: site\.id /],
     ['without evidence', { evidence: undefined }, /finding: evidence /],
     ['with words for evidence', { evidence: { ['why\n'.repeat(1_000)]: 'because' } }, /finding: evidence/],
     [
@@ -132,10 +143,77 @@ describe('a node record', () => {
   });
 });
 
-test.each(['finding', 'node'] as const)(
+describe('a control record', () => {
+  const request = fc.record({
+    v: fc.constant(1 as const),
+    type: fc.constant('trace-request' as const),
+    id: fc.string({ minLength: 1, maxLength: 200 }),
+    node,
+    pid: fc.nat(0xffff_ffff),
+    start: fc.option(count),
+    action: fc.constantFrom('START' as const, 'STOP' as const),
+    mode: fc.constantFrom('SAMPLED' as const, 'EXACT' as const),
+    sampleInterval: fc.option(fc.integer({ min: 4096, max: 2 ** 30 })),
+    maxFrames: fc.option(fc.integer({ min: 1, max: 64 })),
+    requestedAt: time,
+    expiresAt: time,
+  });
+  const status = fc.record({
+    v: fc.constant(1 as const),
+    type: fc.constant('trace-status' as const),
+    id: fc.string({ minLength: 1, maxLength: 200 }),
+    node,
+    pid: fc.nat(0xffff_ffff),
+    key: fc.option(
+      fc.tuple(node, fc.nat(99_999), count).map(([name, pid, start]) => processKey(name, 'b', pid, start)),
+    ),
+    state: fc.constantFrom(...TRACE_STATES),
+    means: fc.option(fc.constantFrom('LIBRARY' as const, 'UPROBES' as const)),
+    mode: fc.constantFrom('SAMPLED' as const, 'EXACT' as const),
+    sampleInterval: fc.option(fc.integer({ min: 4096, max: 2 ** 30 })),
+    maxFrames: fc.option(fc.integer({ min: 1, max: 64 })),
+    reason: fc.option(words),
+    code: fc.option(words),
+    at: time,
+  });
+
+  test('comes back as it went in', () => {
+    fc.assert(
+      fc.property(fc.oneof(request, status), (record) => {
+        const { value, headers } = encodeControlRecord(record);
+        expect(decodeControlRecord(value, headers)).toEqual(record);
+      }),
+    );
+  });
+
+  test('of a request has the key of its answers', () => {
+    expect(controlKey(REQUEST.node, REQUEST.pid)).toBe(controlKey(STATUS.node, STATUS.pid));
+    expect(controlKey('n' as NodeId, 7)).toBe('n/7');
+  });
+
+  test.each<[string, ControlRecord, object, RegExp]>([
+    ['of a future version', REQUEST, { v: 2 }, /control record: v /],
+    ['of an unknown type', REQUEST, { type: 'order' }, /control record: type /],
+    ['that asks for anything else', REQUEST, { action: 'KILL' }, /control record: action /],
+    ['that asks for no tracing', REQUEST, { mode: 'DORMANT' }, /control record: mode /],
+    ['that samples every byte', REQUEST, { sampleInterval: 1 }, /control record: sampleInterval /],
+    ['that wants endless stacks', REQUEST, { maxFrames: 65 }, /control record: maxFrames /],
+    ['of a node that could leave a path', REQUEST, { node: '../x' }, /control record: node must be a node id/],
+    ['without a name', REQUEST, { id: '' }, /control record: id /],
+    ['of the far future', REQUEST, { expiresAt: 9e15 }, /control record: expiresAt /],
+    ['of a process that cannot be', STATUS, { key: 'a/b' }, /control record: key must be a process key/],
+    ['in a state that does not exist', STATUS, { state: 'BUSY' }, /control record: state /],
+    ['by means that do not exist', STATUS, { means: 'PTRACE' }, /control record: means /],
+    ['with a reason of megabytes', STATUS, { reason: 'x'.repeat(1e6) }, /control record: reason /],
+  ])('%s is refused in one line that names the field', (_, original, change, message) => {
+    expect(refusal('control', { ...original, ...change })).toMatch(message);
+  });
+});
+
+test.each(['finding', 'node', 'control'] as const)(
   'a %s of any other shape is refused or read, nothing else is thrown',
   (kind) => {
-    const original = kind === 'finding' ? FINDING : NODE;
+    const original = ORIGINALS[kind];
     fc.assert(
       fc.property(fc.constantFrom(...Object.keys(original)), fc.jsonValue({ maxDepth: 4 }), (field, value) => {
         try {
