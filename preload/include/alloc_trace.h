@@ -181,7 +181,9 @@ struct at_module {
 
 /*
  * A frame is module << 48 | address in the file of the module, where the address is that of the return, so one past the
- * call. Module 0 means that no module was there: the low 48 bits are then the address in memory.
+ * call. Module 0 means that no module was there: the low 48 bits are then the address in memory. Numbers of modules and
+ * sites are indices into their regions, and module_count and site_count are one past the highest index: entry 0 of the
+ * modules and the entries below AT_FIRST_SITE of the sites stay zero.
  */
 typedef uint64_t at_frame;
 
