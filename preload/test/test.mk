@@ -1,16 +1,37 @@
-# The programs of the tests. Works by itself (`make -f test/test.mk tests` in preload/) and included by ../Makefile.
+# The programs of the tests: `make tests`. CC=clang and TEST_OUT=DIR build them a second time elsewhere.
 TEST_OUT ?= build/test
-TEST_CFLAGS ?= -O1 -g
-TEST_WARN = -std=gnu11 -Wall -Wextra -Werror -Iinclude
+TEST_CXX = $(if $(findstring clang,$(CC)),clang++,$(CXX))
+TEST_WARN = -Wall -Wextra -Werror -Iinclude
+TEST_CFLAGS = -std=gnu11 $(TEST_WARN) -O1 -g -fno-builtin -D_FORTIFY_SOURCE=0
 
 RING_SOURCES = test/ring-reader.c test/ring-layout.c
-RING_HEADERS = test/ring-reader.h include/alloc_trace.h
+PROBE_SOURCES = test/probe.c test/ring-reader.c
+TEST_HEADERS = test/ring-reader.h test/probe.h include/alloc_trace.h
+
+TEST_PROGRAMS = entry-points map-entry-points leak-churn-cache threads until-killed signals processes early-late \
+  plugin-loop hostile
+TEST_OBJECTS = plugin.so safe-allocator.so
 
 .PHONY: tests
-tests: $(TEST_OUT)/ring-dump
+tests: $(addprefix $(TEST_OUT)/,ring-dump fuzz-ring new-delete $(TEST_PROGRAMS) $(TEST_OBJECTS))
 
 $(TEST_OUT):
 	mkdir -p $@
 
-$(TEST_OUT)/ring-dump: test/ring-dump.c $(RING_SOURCES) $(RING_HEADERS) | $(TEST_OUT)
-	$(CC) $(TEST_WARN) -O2 -g -o $@ test/ring-dump.c $(RING_SOURCES) -lm
+$(TEST_OUT)/ring-dump: test/ring-dump.c $(RING_SOURCES) $(TEST_HEADERS) | $(TEST_OUT)
+	$(CC) $(TEST_CFLAGS) -O2 -o $@ test/ring-dump.c $(RING_SOURCES) -lm
+
+$(TEST_OUT)/fuzz-ring: test/fuzz-ring.c $(RING_SOURCES) $(TEST_HEADERS) | $(TEST_OUT)
+	$(CC) $(TEST_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ test/fuzz-ring.c $(RING_SOURCES)
+
+$(TEST_OUT)/new-delete: test/new-delete.cc $(PROBE_SOURCES) $(TEST_HEADERS) | $(TEST_OUT)
+	$(CC) $(TEST_CFLAGS) -c -o $(TEST_OUT)/new-delete-probe.o test/probe.c
+	$(CC) $(TEST_CFLAGS) -c -o $(TEST_OUT)/new-delete-reader.o test/ring-reader.c
+	$(TEST_CXX) -std=c++17 $(TEST_WARN) $(if $(findstring clang,$(CC)),-fsized-deallocation) -O1 -g -fno-builtin -o $@ test/new-delete.cc $(TEST_OUT)/new-delete-probe.o \
+	  $(TEST_OUT)/new-delete-reader.o
+
+$(addprefix $(TEST_OUT)/,$(TEST_PROGRAMS)): $(TEST_OUT)/%: test/%.c $(PROBE_SOURCES) $(TEST_HEADERS) | $(TEST_OUT)
+	$(CC) $(TEST_CFLAGS) -o $@ $< $(PROBE_SOURCES) -pthread -ldl -rdynamic $(TEST_LIBS)
+
+$(addprefix $(TEST_OUT)/,$(TEST_OBJECTS)): $(TEST_OUT)/%.so: test/%.c | $(TEST_OUT)
+	$(CC) $(TEST_CFLAGS) -fPIC -shared -o $@ $<
