@@ -26,7 +26,7 @@ int probe_open(void) {
 void probe_take_counts(struct probe *probe) {
   struct ring_totals totals;
   memset(probe, 0, sizeof *probe);
-  if (!opened) return;
+  if (!opened || !ring_refresh(&ring)) return;
   ring_sum_lanes(&ring, &totals);
   probe->allocations = totals.allocations + totals.passed_allocations;
   probe->frees = totals.frees + totals.passed_frees;

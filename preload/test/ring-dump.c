@@ -68,6 +68,7 @@ static void print_header(const struct ring *ring) {
   printf(", \"program\": ");
   print_text(header->program, sizeof header->program);
   printf(",\n  \"activatedTicks\": \"%" PRIu64 "\"", header->activated_ticks);
+  print_count("activation", header->activation);
   print_count("moduleCount", header->module_count);
   print_count("siteCount", header->site_count);
   print_count("frameCount", header->frame_count);
@@ -107,6 +108,7 @@ static void print_totals(const struct ring *ring, const struct ring_live_summary
   print_count("liveSamples", live->samples);
   print_count("busy", live->busy);
   print_count("torn", live->torn);
+  print_count("stale", live->stale);
   printf(" }");
 }
 
@@ -117,6 +119,7 @@ static void print_lanes(const struct ring *ring) {
   for (uint32_t index = 0; ring_lane(ring, index, &lane); index++) {
     if (lane.owner == 0 && lane.allocations + lane.frees + lane.passed_allocations + lane.passed_frees == 0) continue;
     printf("%s\n    { \"lane\": %u, \"owner\": %u", before, index, lane.owner);
+    print_count("activation", lane.activation);
     print_count("allocations", lane.allocations);
     print_count("frees", lane.frees);
     print_count("passedAllocations", lane.passed_allocations);

@@ -45,6 +45,7 @@ static void print_header_fields(void) {
   FIELD(at_header, populated_bytes);
   FIELD(at_header, dropped_sites);
   FIELD(at_header, dropped_blocks);
+  FIELD(at_header, activation);
   FIELD(at_header, control);
   FIELD(at_header, modules);
   FIELD(at_header, sites);
@@ -111,6 +112,7 @@ static void print_site_fields(void) {
 
 static void print_lane_fields(void) {
   FIELD(at_lane, owner);
+  FIELD(at_lane, activation);
   FIELD(at_lane, allocations);
   FIELD(at_lane, frees);
   FIELD(at_lane, passed_allocations);

@@ -20,6 +20,10 @@ bool ring_read(const struct ring *ring, uint64_t offset, void *to, size_t bytes)
   return done > 0;
 }
 
+bool ring_refresh(struct ring *ring) {
+  return ring_read(ring, 0, &ring->header, sizeof ring->header) && ring->header.magic == AT_MAGIC;
+}
+
 const char *ring_adopt(struct ring *ring, int fd) {
   struct stat status;
   ring->fd = fd;
@@ -114,6 +118,8 @@ void ring_sum_lanes(const struct ring *ring, struct ring_totals *totals) {
   struct at_lane lane;
   memset(totals, 0, sizeof *totals);
   for (uint32_t index = 0; ring_lane(ring, index, &lane); index++) {
+    totals->lanes_owned += lane.owner != 0;
+    if (lane.activation != ring->header.activation) continue;
     totals->allocations += lane.allocations;
     totals->frees += lane.frees;
     totals->passed_allocations += lane.passed_allocations;
@@ -123,7 +129,6 @@ void ring_sum_lanes(const struct ring *ring, struct ring_totals *totals) {
     totals->unmatched_frees += lane.unmatched_frees;
     totals->failed += lane.failed;
     totals->lanes_used += lane.allocations + lane.frees + lane.passed_allocations + lane.passed_frees > 0;
-    totals->lanes_owned += lane.owner != 0;
   }
 }
 
@@ -160,6 +165,7 @@ void ring_sum_sites(const struct ring *ring, struct ring_site *sites, uint32_t c
   static union group group;
   struct at_lane lane;
   for (uint32_t index = 0; ring_lane(ring, index, &lane); index++) {
+    if (lane.activation != ring->header.activation) continue;
     uint64_t base = ring->header.lanes.offset + index * AT_LANE_BYTES;
     for (uint32_t first = 0; first < count; first += PER_GROUP) {
       uint32_t number = first / PER_GROUP;
@@ -176,8 +182,15 @@ void ring_sum_sites(const struct ring *ring, struct ring_site *sites, uint32_t c
 
 #define LIVE_PER_GROUP (AT_GROUP / sizeof(struct at_live))
 
-static void scan_group(const struct at_live *entries, uint32_t count, uint32_t level, struct ring_live_summary *summary,
-                       ring_live_visitor *visit, void *context) {
+struct scan {
+  const struct ring *ring;
+  struct ring_live_summary *summary;
+  ring_live_visitor *visit;
+  void *context;
+};
+
+static void scan_group(const struct scan *scan, const struct at_live *entries, uint32_t count, uint32_t level) {
+  struct ring_live_summary *summary = scan->summary;
   for (uint32_t i = 0; i < count; i++) {
     const struct at_live *one = &entries[i];
     if (one->address == 0) continue;
@@ -185,11 +198,13 @@ static void scan_group(const struct at_live *entries, uint32_t count, uint32_t l
       summary->busy++;
     } else if (one->check != at_check(one->address, one->size, one->ticks, one->site)) {
       summary->torn++;
+    } else if (one->ticks < scan->ring->header.activated_ticks) {
+      summary->stale++;
     } else {
       summary->blocks++;
       summary->bytes += one->size;
       summary->samples += one->interval != 0;
-      if (visit) visit(context, one, level);
+      if (scan->visit) scan->visit(scan->context, one, level);
     }
   }
 }
@@ -197,6 +212,7 @@ static void scan_group(const struct at_live *entries, uint32_t count, uint32_t l
 void ring_scan_live(const struct ring *ring, struct ring_live_summary *summary, ring_live_visitor *visit,
                     void *context) {
   static struct at_live entries[LIVE_PER_GROUP];
+  struct scan scan = { ring, summary, visit, context };
   memset(summary, 0, sizeof *summary);
   for (uint32_t level = 0; level < AT_LEVELS; level++) {
     const struct at_region *region = &ring->header.live[level];
@@ -206,7 +222,7 @@ void ring_scan_live(const struct ring *ring, struct ring_live_summary *summary, 
       uint32_t group = first / LIVE_PER_GROUP;
       if (!group_used(ring, region, group)) continue;
       if (!ring_read(ring, region->offset + (uint64_t)group * AT_GROUP, entries, sizeof entries)) continue;
-      scan_group(entries, at_most(capacity - first, LIVE_PER_GROUP), level, summary, visit, context);
+      scan_group(&scan, entries, at_most(capacity - first, LIVE_PER_GROUP), level);
     }
   }
 }

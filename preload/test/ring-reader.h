@@ -17,7 +17,7 @@ struct ring {
   struct at_header header;
 };
 
-/* Sums over all lanes. */
+/* Sums over all lanes that belong to the present activation. */
 struct ring_totals {
   uint64_t allocations, frees, passed_allocations, passed_frees;
   uint64_t cancelled, dropped, unmatched_frees, failed;
@@ -33,6 +33,7 @@ struct ring_site {
 struct ring_live_summary {
   uint64_t blocks, bytes, samples; /* samples: blocks that stand for more than themselves */
   uint64_t busy, torn;             /* entries being written; entries whose check does not fit */
+  uint64_t stale;                  /* left by an earlier activation */
 };
 
 typedef void ring_live_visitor(void *context, const struct at_live *entry, uint32_t level);
@@ -42,6 +43,9 @@ const char *ring_open(struct ring *ring, const char *path);
 /* The same of a descriptor that stays the caller's. */
 const char *ring_adopt(struct ring *ring, int fd);
 void ring_close(struct ring *ring);
+
+/* Reads the header again; whether it is still one. */
+bool ring_refresh(struct ring *ring);
 
 /* Reads as much as there is and fills up with zeros; whether anything was there. */
 bool ring_read(const struct ring *ring, uint64_t offset, void *to, size_t bytes);
