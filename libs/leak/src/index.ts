@@ -12,11 +12,6 @@ export {
 } from './service-book.js';
 export { reviveServiceBook, serializeServiceBook, type ServiceBookSnapshot } from './service-book-snapshot.js';
 export type { EndCause, Growth, LeakStatus, SeriesInput, SeriesMinima, SeriesOrigin, Transition } from './types.js';
+export { createSiteLedger, reviveSiteLedger } from './site/site-ledger.js';
 export { SITE_PROFILE, type SiteProfile } from './site/site-profile.js';
-export type {
-  SiteLedger,
-  SiteLedgerSnapshot,
-  SiteObservation,
-  SiteSnapshot,
-  SiteVerdict,
-} from './site/site-types.js';
+export type { SiteLedger, SiteLedgerSnapshot, SiteObservation, SiteSnapshot, SiteVerdict } from './site/site-types.js';

@@ -37,7 +37,9 @@ export interface SiteLedgerSnapshot {
   v: number;
   /** Name of the profile it was made under. */
   profile: string;
-  at: number;
+  /** Of the newest reading; null before the first. */
+  at: number | null;
+  birthsUntil: number | null;
   ended: boolean;
   sites: SiteSnapshot[];
 }

@@ -1,0 +1,93 @@
+import { SURVIVAL_MS } from '@tidemark/contracts';
+import { birthShape, unevenness, type BirthShape, type Unevenness } from './birth-shape.js';
+import type { SiteProfile } from './site-profile.js';
+import { pointsUntil, type SiteRecord } from './site-record.js';
+import { siteTrend, type SiteTrend } from './site-trend.js';
+
+/** What the figures speak for at one time. */
+export type SiteSignal = 'few' | 'still' | 'saturating' | 'growing' | 'leaking';
+
+/** Why: what made the signal. */
+export type SiteReason =
+  'few' | 'even' | 'rising' | 'freed' | 'drains' | 'plateau' | 'unclear' | NonNullable<Unevenness>;
+
+export interface SiteJudgement {
+  signal: SiteSignal;
+  reason: SiteReason;
+  /** From the site's first allocation until now, or until the process's last one when it is gone; milliseconds. */
+  life: number;
+  shape: BirthShape;
+  /** Undefined while too short to tell. */
+  trend: SiteTrend | undefined;
+  /** Share of all blocks that were freed. */
+  freeRate: number;
+  oldFreeRate: number | null;
+}
+
+/** `until`: now, or the last sign of allocation of a process that is gone. */
+export function judgeSite(
+  record: SiteRecord,
+  profile: SiteProfile,
+  { at, until }: { at: number; until: number },
+): SiteJudgement {
+  const shape = birthShape(record.births, record.firstAt, record.birthsUntil, until);
+  const points = pointsUntil(record, at, profile.step);
+  const given = points ? siteTrend(points) : undefined;
+  const { growth } = profile;
+  const trend = given && given.points >= growth.points && given.window >= growth.window ? given : undefined;
+  const facts = {
+    life: Math.max(0, Math.max(until, record.birthsUntil) - record.firstAt),
+    ...{ shape, trend, freeRate: record.allocations > 0 ? Math.min(1, record.frees / record.allocations) : 0 },
+    oldFreeRate: oldFreeRate(record, until),
+  };
+  return { ...signalOf(record, profile, facts), ...facts };
+}
+
+type Facts = Omit<SiteJudgement, 'signal' | 'reason'>;
+type Signal = Pick<SiteJudgement, 'signal' | 'reason'>;
+
+function signalOf(record: SiteRecord, profile: SiteProfile, facts: Facts): Signal {
+  const { shape, trend, freeRate } = facts;
+  const { freed, blocks } = profile;
+  if (record.liveSamples < (record.sampled ? blocks.sampled : blocks.exact)) return { signal: 'few', reason: 'few' };
+  const uneven = unevenness(shape, profile.ages, freeRate < freed.nothing);
+  const oldRate = facts.oldFreeRate ?? 0;
+  if (trend) return weighTrend(record, profile, { trend, uneven, oldRate });
+  if (uneven) return { signal: 'still', reason: uneven };
+  // Blocks of the same age were freed: only time tells whether these will be.
+  if (oldRate >= freed.some) return { signal: oldRate < freed.most ? 'growing' : 'still', reason: 'freed' };
+  return { signal: 'leaking', reason: 'even' };
+}
+
+function weighTrend(
+  record: SiteRecord,
+  { growth, freed }: SiteProfile,
+  { trend, uneven, oldRate }: { trend: SiteTrend; uneven: Unevenness; oldRate: number },
+): Signal {
+  const grew = (trend.slope * trend.window) / 3_600_000;
+  const rises =
+    trend.z >= growth.z &&
+    trend.low > 0 &&
+    trend.share >= growth.share &&
+    grew >= growth.errors * Math.sqrt(record.liveVariance);
+  if (trend.fall > growth.fall) return { signal: 'still', reason: 'drains' };
+  if (!rises) return uneven ? { signal: 'still', reason: uneven } : { signal: 'still', reason: 'plateau' };
+  if (!(trend.tail >= growth.tail)) return { signal: 'saturating', reason: 'plateau' };
+  if (!uneven && oldRate < freed.most) return { signal: 'leaking', reason: 'even' };
+  const reason = uneven ?? 'freed';
+  if (reason === 'past' || reason === 'few-ages') return { signal: 'still', reason };
+  if (trend.window < growth.alone) return { signal: 'growing', reason };
+  return oldRate < freed.most ? { signal: 'leaking', reason: 'rising' } : { signal: 'growing', reason };
+}
+
+/** Null when no block of the site ever got old. */
+function oldFreeRate({ births, firstAt, birthsUntil, liveSamples, liveCount, oldFrees }: SiteRecord, until: number) {
+  const bin = (birthsUntil - firstAt) / births.length;
+  let young = 0;
+  for (let i = 0; i < births.length; i++) {
+    if (until - (firstAt + i * bin) < SURVIVAL_MS) young += births[i] as number;
+  }
+  const known = Math.max(liveSamples, 1);
+  const old = (liveCount * Math.max(0, known - young)) / known;
+  return oldFrees + old > 0 ? oldFrees / (oldFrees + old) : null;
+}
