@@ -14,6 +14,8 @@ export interface CliEnvironment {
   dataDirectory: string;
   /** Directories of programs. */
   path: string;
+  /** All of it, for a program that is started. */
+  whole: Readonly<Record<string, string | undefined>>;
 }
 
 /** The only reader of the environment. */
@@ -24,6 +26,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     dataDirectory:
       env['TIDEMARK_DATA_DIRECTORY'] || join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'tidemark'),
     path: env['PATH'] ?? '',
+    whole: env,
     plain: Boolean(env['NO_COLOR']) || env['TERM'] === 'dumb',
   };
 }

@@ -17,6 +17,10 @@ export const Exit = {
   BadInput: 7,
   /** A defect of Tidemark itself. */
   Internal: 70,
+  /** `trace`: the program or process cannot be traced, or the program not be run. As env(1) and timeout(1) have it. */
+  Untraceable: 126,
+  /** `trace`: there is no such program. */
+  NoProgram: 127,
 } as const;
 
 export type ExitCode = (typeof Exit)[keyof typeof Exit];
@@ -31,6 +35,8 @@ export const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] =
   [Exit.HostMissing, 'doctor: something that Tidemark needs is missing'],
   [Exit.BadInput, 'detect: the input is not what it should be'],
   [Exit.Internal, 'a defect of Tidemark'],
+  [Exit.Untraceable, 'trace: it cannot be traced, for the reason that is named'],
+  [Exit.NoProgram, 'trace: no such program'],
 ];
 
 /** Added to the number of the signal that ended the command: 130 after Ctrl-C, 143 after SIGTERM. */

@@ -6,6 +6,7 @@ import { findingsCommand } from './commands/findings.js';
 import { nodeCommand } from './commands/node.js';
 import { psCommand } from './commands/ps.js';
 import { topCommand } from './commands/top.js';
+import { traceCommand } from './commands/trace.js';
 import { upCommand } from './commands/up.js';
 import { addCommonOptions, type CommandContext } from './context.js';
 import { EXIT_CODES } from './exit-codes.js';
@@ -28,6 +29,7 @@ export function createProgram(context: CommandContext, version: string): Command
     nodeCommand,
     clusterCommand,
     findingsCommand,
+    traceCommand,
     detectCommand,
     doctorCommand,
   ];

@@ -1,4 +1,4 @@
-import { printable, printableJson } from './printable.js';
+import { printable, printableJson, truncate } from './printable.js';
 import { paint, type Line } from './style.js';
 
 /** Standard output and error of one command: the only place that writes to either. */
@@ -14,6 +14,14 @@ export interface Output {
   jsonLine(value: unknown): void;
   /** A remark on standard error: `tidemark: …`, one line. */
   note(message: string): void;
+  /** Columns of the terminal that standard error is; Infinity when it is none. */
+  readonly asideWidth: number;
+  /** What has to go to standard error, because standard output is somebody else's. */
+  asideLines(lines: readonly Line[]): void;
+  /** The same for text that is printable already. */
+  aside(text: string): void;
+  /** The line under way on standard error, written over the one before; null takes it away. Nothing without a terminal. */
+  progress(line: string | null): void;
 }
 
 export interface OutputStream {
@@ -45,6 +53,21 @@ export function createOutput(stdout: OutputStream, stderr: OutputStream, plain: 
     },
     note(message) {
       stderr.write(`tidemark: ${printable(message)}\n`);
+    },
+    get asideWidth() {
+      return stderr.isTTY === true ? Math.max(20, stderr.columns || 80) : Infinity;
+    },
+    asideLines(lines) {
+      const painted = stderr.isTTY === true && !plain;
+      if (lines.length > 0) stderr.write(lines.map((line) => `${paint(line, painted)}\n`).join(''));
+    },
+    aside(text) {
+      stderr.write(text);
+    },
+    progress(line) {
+      if (stderr.isTTY !== true || plain) return;
+      const width = Math.max(20, stderr.columns || 80) - 1;
+      stderr.write(line === null ? '\r\x1b[K' : `\r${truncate(printable(line), width)}\x1b[K`);
     },
   };
 }
