@@ -10,7 +10,7 @@ const HALF_WORD = 0x1_0000;
 const WORD = 2 ** 32;
 
 /** Where the host finds the object that a process has mapped; null when nowhere. */
-export type FileOfModule = (path: string, start: number, end: number) => string | null;
+export type FileOfModule = (path: string, start: number) => string | null;
 
 /** What the file names once and never changes: sites, their frames, modules. */
 export interface Catalog {
@@ -144,7 +144,7 @@ function decodeModule(bytes: Buffer, fileOf: FileOfModule): TracedModule {
   const end = u64(bytes, MODULE.end);
   return {
     path,
-    file: fileOf(path, start, end),
+    file: fileOf(path, start),
     buildId: idBytes === 0 ? null : bytes.toString('hex', MODULE.buildId, MODULE.buildId + idBytes),
     start,
     end,

@@ -1,0 +1,59 @@
+import { SURVIVAL_MS, type TraceMode } from '@tidemark/contracts';
+import { TraceError } from '../errors.js';
+import { CONTROL, CONTROL_BYTES, HEADER, MAX_FRAMES, MODE, STACKS } from '../ring/format.js';
+import type { ControlState } from '../ring/header.js';
+import type { RingFile } from '../ring/ring-file.js';
+
+export interface ControlRequest {
+  mode: TraceMode;
+  /** Mean bytes between samples. */
+  sampleInterval: number;
+  /** 1 takes the caller alone. */
+  maxFrames: number;
+  /** CLOCK_BOOTTIME, milliseconds. */
+  leaseUntil: number;
+}
+
+export const DEFAULT_SAMPLE_INTERVAL = 512 * 1024;
+export const MAX_SAMPLE_INTERVAL = 2 ** 30;
+
+/** Throws TRACE_INVALID that names the parameter and its range. */
+export function checkRequest({
+  sampleInterval,
+  maxFrames,
+}: Pick<ControlRequest, 'sampleInterval' | 'maxFrames'>): void {
+  checkWhole('sampleInterval', sampleInterval, MAX_SAMPLE_INTERVAL);
+  checkWhole('maxFrames', maxFrames, MAX_FRAMES);
+}
+
+function checkWhole(name: string, value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return;
+  throw new TraceError('TRACE_INVALID', `${name} is ${value}: wanted a whole number from 1 to ${most}`);
+}
+
+/** Writes what is asked for, the mode last: it is what the process looks at. Returns the number of the request. */
+export function writeControl(file: RingFile, before: ControlState, request: ControlRequest): number {
+  const generation = before.generation + 1;
+  const bytes = Buffer.alloc(CONTROL_BYTES);
+  bytes.writeUInt32LE(MODE[request.mode], CONTROL.mode);
+  bytes.writeUInt32LE((before.pulse + 1) >>> 0, CONTROL.pulse);
+  bytes.writeBigUInt64LE(BigInt(request.sampleInterval), CONTROL.sampleInterval);
+  bytes.writeUInt32LE(request.maxFrames === 1 ? STACKS.CALLER : STACKS.FULL, CONTROL.stacks);
+  bytes.writeUInt32LE(request.maxFrames, CONTROL.maxFrames);
+  bytes.writeBigUInt64LE(BigInt(before.maxBytes), CONTROL.maxBytes);
+  bytes.writeBigUInt64LE(BigInt(Math.ceil(request.leaseUntil)), CONTROL.leaseUntil);
+  bytes.writeBigUInt64LE(BigInt(SURVIVAL_MS) * 1_000_000n, CONTROL.youngNs);
+  bytes.writeBigUInt64LE(BigInt(generation), CONTROL.generation);
+  file.write(bytes.subarray(CONTROL.pulse), HEADER.control + CONTROL.pulse);
+  file.write(bytes.subarray(CONTROL.mode, CONTROL.mode + 4), HEADER.control + CONTROL.mode);
+  return generation;
+}
+
+/** Says that somebody looks: threads renew their clocks, and the lease goes on. */
+export function renewControl(file: RingFile, pulse: number, leaseUntil: number): void {
+  const bytes = Buffer.alloc(12);
+  bytes.writeBigUInt64LE(BigInt(Math.ceil(leaseUntil)), 0);
+  bytes.writeUInt32LE(pulse >>> 0, 8);
+  file.write(bytes.subarray(0, 8), HEADER.control + CONTROL.leaseUntil);
+  file.write(bytes.subarray(8), HEADER.control + CONTROL.pulse);
+}
