@@ -1,0 +1,3 @@
+export { createProcessLookup, type ProcessLookupOptions } from './process-lookup.js';
+export { startTrace, type TraceDeps, type TraceStage } from './start-trace.js';
+export type { OpenTrace, ProcessLookup, Symbolize, TracedIdentity } from './trace-ports.js';

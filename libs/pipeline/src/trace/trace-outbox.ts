@@ -1,0 +1,141 @@
+import type { EventLog, OutgoingRecord } from '@tidemark/event-log';
+import type { Logger } from '@tidemark/service';
+import type { Clock } from '../collect/clock.js';
+
+export interface TraceOutboxOptions {
+  log: EventLog;
+  clock: Clock;
+  logger: Logger;
+  /** Bytes of one trace that may wait. */
+  bytesPerTrace: number;
+  /** Looks of the trace that waited were dropped: the next must be a keyframe, which makes up for them. */
+  onDrop(trace: string, looks: number): void;
+}
+
+/** Sends chunks and answers in order, now or when the log is back. Takes everything at once and never throws. */
+export interface TraceOutbox {
+  /** The records of one look at one trace. */
+  look(trace: string, records: readonly OutgoingRecord[]): void;
+  /** `id` names the request: of each only the newest answer waits. */
+  answer(id: string, record: OutgoingRecord): void;
+  /** Why the log takes nothing; null while it does. */
+  readonly failing: string | null;
+  readonly waitingBytes: number;
+  /** Sends what it can until the deadline; takes nothing more. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+interface Look {
+  trace: string;
+  records: readonly OutgoingRecord[];
+  bytes: number;
+}
+
+const BATCH_BYTES = 2 * 1024 * 1024;
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 5_000;
+
+interface State {
+  options: TraceOutboxOptions;
+  stop: AbortController;
+  answers: Map<string, OutgoingRecord>;
+  looks: Look[];
+  failing: string | null;
+  working: Promise<void> | undefined;
+}
+
+export function createTraceOutbox(options: TraceOutboxOptions): TraceOutbox {
+  const stop = new AbortController();
+  const state: State = { options, stop, answers: new Map(), looks: [], failing: null, working: undefined };
+  return {
+    look: (trace, records) => addLook(state, trace, records),
+    answer(id, record) {
+      const name = `${record.key}#${id}`;
+      // Behind the others: the newest answer of a pid must be the last one.
+      state.answers.delete(name);
+      state.answers.set(name, record);
+      wake(state);
+    },
+    get failing() {
+      return state.failing;
+    },
+    get waitingBytes() {
+      return bytesOf(state.looks);
+    },
+    async drain(deadlineMs) {
+      const late = options.clock.sleep(deadlineMs, stop.signal);
+      const emptied = (async () => {
+        while (state.working) await state.working;
+      })();
+      await Promise.race([emptied, late]);
+      stop.abort();
+    },
+  };
+}
+
+function addLook(state: State, trace: string, records: readonly OutgoingRecord[]): void {
+  const { bytesPerTrace, onDrop } = state.options;
+  const bytes = records.reduce((sum, { value }) => sum + (value?.byteLength ?? 0), 0);
+  const waiting = state.looks.filter((one) => one.trace === trace);
+  if (waiting.length > 0 && bytesOf(waiting) + bytes > bytesPerTrace) {
+    state.looks = state.looks.filter((one) => one.trace !== trace);
+    onDrop(trace, waiting.length + 1);
+    return;
+  }
+  state.looks.push({ trace, records, bytes });
+  wake(state);
+}
+
+function bytesOf(looks: readonly Look[]): number {
+  return looks.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function wake(state: State): void {
+  if (state.stop.signal.aborted) return;
+  state.working ??= pump(state).finally(() => {
+    state.working = undefined;
+    if (state.answers.size + state.looks.length > 0) wake(state);
+  });
+}
+
+async function pump(state: State): Promise<void> {
+  const { clock } = state.options;
+  const { signal } = state.stop;
+  for (let records = take(state); records.length > 0; records = take(state)) {
+    for (let pause = FIRST_PAUSE_MS; !(await append(state, records)); pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      await clock.sleep(pause, signal);
+      if (signal.aborted) return;
+    }
+  }
+}
+
+/** What goes out next: all answers, and looks as far as they fit. */
+function take(state: State): OutgoingRecord[] {
+  const records = [...state.answers.values()];
+  state.answers.clear();
+  let bytes = 0;
+  let count = 0;
+  for (const look of state.looks) {
+    if (count > 0 && bytes + look.bytes > BATCH_BYTES) break;
+    bytes += look.bytes;
+    records.push(...look.records);
+    count++;
+  }
+  state.looks = state.looks.slice(count);
+  return records;
+}
+
+async function append(state: State, records: readonly OutgoingRecord[]): Promise<boolean> {
+  const { log, logger } = state.options;
+  try {
+    await log.append(records);
+    if (state.failing !== null) logger.info({}, 'event log takes allocation chunks again');
+    state.failing = null;
+    return true;
+  } catch (error) {
+    const reason = (error as Error).message;
+    if (state.failing === null) logger.warn({ reason }, 'event log takes no allocation chunks; keeping the newest');
+    state.failing = reason;
+    return false;
+  }
+}
