@@ -1,4 +1,16 @@
 export * from './errors.js';
+export { MAX_CHILDREN } from './library/child-traces.js';
+export { DEFAULT_SAMPLE_INTERVAL, MAX_SAMPLE_INTERVAL } from './library/control.js';
+export { libraryEnvironment, type LibrarySettings } from './library/environment.js';
+export { libraryPath } from './library/library-path.js';
+export * from './library/library-trace.js';
+export { makeRunDirectory, RUN_FOLDERS } from './library/run-directory.js';
+export { startTraced } from './library/start-traced.js';
+export * from './library/trace-deps.js';
 export * from './library/traced-program.js';
-export * from './trace-source.js';
+export * from './open-trace.js';
 export * from './symbols/index.js';
+export * from './trace-source.js';
+export { findProgram, whyNotPreloadable, type PreloadableOptions } from './traceable/preloadable.js';
+export * from './traceable/refusal.js';
+export { traceMeans, whyNotTraceable, type Means, type MeansOptions } from './traceable/trace-means.js';

@@ -168,7 +168,7 @@ async function followExec(session: Session): Promise<boolean> {
   const inode = place?.inode() ?? null;
   if (place !== null && inode !== null && inode !== file.stats.ino) {
     const next = findRingIn(place.directory, layout.pid);
-    if (next?.layout.startTime === layout.startTime) {
+    if (next?.layout.startTime === layout.startTime && next.file.stats.uid === file.stats.uid) {
       session.image = createTracedImage(next, session.imageOptions, deps);
       session.images++;
       session.overSince = null;
@@ -208,7 +208,8 @@ function stop(session: Session): void {
     const { file, place } = image!.found;
     image!.reader.keepStacks();
     const { control } = image!.reader.state();
-    if (watch?.alive()) writeControl(file, control, { ...session.wish, mode: 'DORMANT', leaseUntil: deps.bootTime() });
+    if (watch?.alive() && !session.last?.ended)
+      writeControl(file, control, { ...session.wish, mode: 'DORMANT', leaseUntil: deps.bootTime() });
     else place?.remove(file);
   } finally {
     image!.close();

@@ -59,6 +59,7 @@ export function createTracedImage(found: FoundRing, options: ImageOptions, deps:
     const generation = writeControl(file, state.control, { ...wish, leaseUntil: leaseUntil() });
     const refusal = await answer(reader, generation, deps);
     if (refusal !== null && wish.mode !== 'DORMANT') {
+      writeControl(file, reader.state().control, { ...wish, mode: 'DORMANT', leaseUntil: leaseUntil() });
       throw new TraceError('TRACE_REFUSED', `process ${options.pid} cannot be traced: ${refusal}`);
     }
   };

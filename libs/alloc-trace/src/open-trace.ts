@@ -1,0 +1,27 @@
+import { TraceError } from './errors.js';
+import { openLibraryTrace, type LibraryTraceOptions } from './library/library-trace.js';
+import { traceMeans } from './traceable/trace-means.js';
+import type { TraceRequest, TraceSource } from './trace-source.js';
+
+export interface OpenTraceOptions {
+  library?: LibraryTraceOptions;
+}
+
+/**
+ * Traces a running process: through its ring file when it runs with the library, else by kernel probes. Throws TRACE_GONE,
+ * TRACE_REFUSED with the reason in one sentence, and what the means themselves throw.
+ */
+export async function openTrace(request: TraceRequest, options: OpenTraceOptions = {}): Promise<TraceSource> {
+  const found = traceMeans(request.pid);
+  if (found.means === null) {
+    const { code, sentence } = found.refusal;
+    const gone = code === 'NO_PROCESS' || code === 'ZOMBIE';
+    const denied = code === 'NO_PRIVILEGE';
+    throw new TraceError(gone ? 'TRACE_GONE' : denied ? 'TRACE_DENIED' : 'TRACE_REFUSED', sentence);
+  }
+  if (found.means === 'LIBRARY') return openLibraryTrace(request, options.library);
+  throw new TraceError(
+    'TRACE_MISSING',
+    `Process ${request.pid} runs without the library, and probes are not there yet.`,
+  );
+}
