@@ -9,6 +9,7 @@ export function available(command: string, probe = '--version'): boolean {
     execFileSync(command, [probe], { stdio: 'ignore' });
     return true;
   } catch {
+    // eslint-disable-next-line no-restricted-properties -- only tests come here
     if (process.env['CI'] === 'true') throw new Error(`${command} is needed by these tests: install it`);
     return false;
   }

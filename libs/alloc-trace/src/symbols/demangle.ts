@@ -1,0 +1,16 @@
+import { demangleItanium } from './demangle-itanium.js';
+import { demangleRust, plainRustPath } from './demangle-rust.js';
+
+/** Longer names are left as they are. */
+const MAX_NAME = 16_384;
+
+/** A linked name as a person wrote it (C++ of the Itanium ABI, Rust), or the name itself when it is neither. */
+export function demangle(name: string): string {
+  if (name.length > MAX_NAME) return name;
+  return demangleRust(name) ?? demangleItanium(name) ?? name;
+}
+
+/** For names that a tool has demangled as C++, or could not: old Rust names look like C++ with a hash at their end. */
+export function readableName(name: string): string {
+  return /^_(?:Z|_Z|R)/.test(name) ? demangle(name) : (plainRustPath(name) ?? name);
+}
