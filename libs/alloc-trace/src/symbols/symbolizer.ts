@@ -195,9 +195,9 @@ async function answer(state: State, { image, addresses }: Question, found: Map<s
   }
 }
 
-/** Without a source line tools take the symbol table too, and some take any symbol before the address. */
+/** Without debug information tools take the symbol table too, and some take any symbol before the address. */
 async function improve(image: Image, address: number, named: NamedFrame[] | undefined): Promise<NamedFrame[]> {
-  if (named !== undefined && named.some(({ file }) => file !== null)) return named;
+  if (named !== undefined && (named.length > 1 || named[0]?.line !== null)) return named;
   const symbol = await image.functionAt(address);
   if (symbol === null) return [NAMELESS];
   const name = symbol.inside ? (named?.at(-1)?.function ?? symbol.name) : symbol.name;
