@@ -47,11 +47,21 @@ interface Scan {
   survivors: Survivor[];
   survivorsTotal: number;
   activation: number;
+  /** Calls up to the scan, when all that live had outlived the survival window by then: without another call, nothing changes. */
+  settledAt: number | null;
   /** Not before this, monotonic milliseconds. */
   next: number;
 }
 
-const NOTHING: Scan = { at: 0, live: new Map(), survivors: [], survivorsTotal: 0, activation: -1, next: 0 };
+const NOTHING: Scan = {
+  at: 0,
+  live: new Map(),
+  survivors: [],
+  survivorsTotal: 0,
+  activation: -1,
+  settledAt: null,
+  next: 0,
+};
 
 export function createRingReader(deps: RingReaderDeps): RingReader {
   const { file, layout } = deps;
@@ -77,14 +87,24 @@ export function createRingReader(deps: RingReaderDeps): RingReader {
     const firstAt = (site: number): number =>
       ticks.toTime(Math.max(catalog.firstTicks(site), found.activatedTicks), now);
     if (!active) scan = NOTHING;
-    else if (ended || scan.activation !== found.activation || deps.clock() >= scan.next) {
+    else if (ended || isStale(scan, found, totals, deps.clock())) {
       const until = ended ? lastSign(totals, found, (at) => ticks.toTime(at, now)) : now;
-      scan = await scanBlocks(deps, found, lanes, { ended, until, firstAt, toTime: (at) => ticks.toTime(at, until) });
+      const times = { ended, until, firstAt, toTime: (at: number) => ticks.toTime(at, until) };
+      scan = await scanBlocks(deps, found, lanes, totals, times);
     }
     return observationOf({ now, ended, state: found, totals, scan, lanes, firstAt });
   };
 
   return { state, observe, stackOf: catalog.stackOf, keepStacks: catalog.keepAll };
+}
+
+function isStale(scan: Scan, { activation }: RingState, totals: LaneTotals, clock: number): boolean {
+  if (scan.activation !== activation) return true;
+  return clock >= scan.next && scan.settledAt !== callsOf(totals);
+}
+
+function callsOf({ allocations, frees }: LaneTotals): number {
+  return allocations + frees;
 }
 
 /** The latest clock that a thread took for a call. */
@@ -99,7 +119,13 @@ interface ScanTimes {
   toTime: (ticks: number) => number;
 }
 
-async function scanBlocks(deps: RingReaderDeps, state: RingState, lanes: LaneReader, times: ScanTimes): Promise<Scan> {
+async function scanBlocks(
+  deps: RingReaderDeps,
+  state: RingState,
+  lanes: LaneReader,
+  totals: LaneTotals,
+  times: ScanTimes,
+): Promise<Scan> {
   const youngMs = state.control.youngNs > 0 ? state.control.youngNs / 1e6 : SURVIVAL_MS;
   const tally = createLiveTally({
     until: times.until,
@@ -111,7 +137,7 @@ async function scanBlocks(deps: RingReaderDeps, state: RingState, lanes: LaneRea
     firstAt: times.firstAt,
     intervals: state.intervals,
   });
-  const { cost } = await scanLive(deps.file, deps.layout, {
+  const { cost, blocks } = await scanLive(deps.file, deps.layout, {
     visit: tally.add,
     sinceTicks: state.activatedTicks,
     clock: deps.clock,
@@ -123,6 +149,7 @@ async function scanBlocks(deps: RingReaderDeps, state: RingState, lanes: LaneRea
     survivors: tally.survivors(),
     survivorsTotal: tally.survivorsTotal(),
     activation: state.activation,
+    settledAt: tally.survivorsTotal() === blocks ? callsOf(totals) : null,
     next: deps.clock() + cost / SCAN_SHARE,
   };
 }
