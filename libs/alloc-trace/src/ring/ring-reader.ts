@@ -137,7 +137,7 @@ async function scanBlocks(
     firstAt: times.firstAt,
     intervals: state.intervals,
   });
-  const { cost, blocks } = await scanLive(deps.file, deps.layout, {
+  const { cost, blocks, torn } = await scanLive(deps.file, deps.layout, {
     visit: tally.add,
     sinceTicks: state.activatedTicks,
     clock: deps.clock,
@@ -149,7 +149,7 @@ async function scanBlocks(
     survivors: tally.survivors(),
     survivorsTotal: tally.survivorsTotal(),
     activation: state.activation,
-    settledAt: tally.survivorsTotal() === blocks ? callsOf(totals) : null,
+    settledAt: torn === 0 && tally.survivorsTotal() === blocks ? callsOf(totals) : null,
     next: deps.clock() + cost / SCAN_SHARE,
   };
 }
