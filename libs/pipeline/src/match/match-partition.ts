@@ -1,0 +1,177 @@
+import {
+  ContractError,
+  decodeAllocationChunk,
+  encodeFindingRecord,
+  Topic,
+  type AllocationChunk,
+  type Finding,
+  type ProcessKey,
+} from '@tidemark/contracts';
+import type { EventLog, LogRecord, PartitionContext, PartitionHandler } from '@tidemark/event-log';
+import { createSiteLedger, type SiteProfile } from '@tidemark/leak';
+import type { Logger } from '@tidemark/service';
+import type { DetectorHistory } from '../detect/detector-history.js';
+import { keptRow, rememberLedgers } from './kept-ledgers.js';
+import { createLookAssembly, type LookAssembly } from './look-assembly.js';
+import type { MatchMetrics } from './match-metrics.js';
+import { createMatchedProcess, type MatchedProcess } from './matched-process.js';
+
+export interface MatchPartitionDeps {
+  log: EventLog;
+  profile: SiteProfile;
+  history: DetectorHistory;
+  logger: Logger;
+  metrics: MatchMetrics;
+  /** Of time by the log, after which a trace that nobody tells of any more is forgotten, milliseconds. */
+  forgetAfterMs: number;
+  commitEveryMs: number;
+}
+
+export interface MatchPartition extends PartitionHandler {
+  processes(): Iterable<MatchedProcess>;
+  process(key: ProcessKey): MatchedProcess | undefined;
+}
+
+interface Entry {
+  assembly: LookAssembly;
+  process: MatchedProcess | undefined;
+  /** Data time of the newest chunk, and when the log took it. */
+  at: number;
+  heardAt: number;
+}
+
+interface State {
+  deps: MatchPartitionDeps;
+  context: PartitionContext;
+  entries: Map<ProcessKey, Entry>;
+  remembered: Map<string, Awaited<ReturnType<typeof rememberLedgers>>>;
+  /** Findings of looks that are judged already: kept until the log has them, since judging again would not repeat them. */
+  unwritten: Finding[];
+  /** The next offset to read. */
+  next: number;
+  committed: number;
+  committedAt: number;
+}
+
+/**
+ * Matches the allocations of the processes whose chunks come through one partition. What it knows begins with the newest
+ * keyframe of each: that far back, and no further, the position stays, so that a restart reads them again.
+ */
+export function createMatchPartition(deps: MatchPartitionDeps, context: PartitionContext): MatchPartition {
+  const state: State = {
+    ...{ deps, context, entries: new Map(), remembered: new Map(), unwritten: [] },
+    ...{ next: context.committed?.offset ?? -1, committed: -1, committedAt: -Infinity },
+  };
+  return {
+    *processes() {
+      for (const { process } of state.entries.values()) if (process) yield process;
+    },
+    process: (key) => state.entries.get(key)?.process,
+    async handle(records) {
+      // From the first commit on, what is acknowledged frees the window and moves no position.
+      if (state.committed < 0 && records[0]) await commit(state, records[0].offset);
+      for (const record of records) await handleRecord(state, record);
+      forgetSilent(state, records.at(-1)?.timestamp ?? 0);
+      if (performance.now() - state.committedAt >= deps.commitEveryMs) await commit(state, safeOffset(state));
+    },
+    async close() {
+      for (const { process } of state.entries.values()) if (process) await keep(state, process);
+      if (state.committed >= 0) await commit(state, safeOffset(state));
+      state.entries.clear();
+    },
+  };
+}
+
+async function handleRecord(state: State, record: LogRecord): Promise<void> {
+  const { deps, context } = state;
+  try {
+    if (record.value !== null) await match(state, decodeAllocationChunk(record.value, record.headers), record);
+    await writeFindings(state);
+    state.next = record.offset + 1;
+    context.acknowledge(record.offset);
+  } catch (error) {
+    if (!(error instanceof ContractError)) throw error;
+    deps.metrics.rejected.inc();
+    const { offset, partition } = record;
+    deps.logger.warn({ offset, partition, error: error.message }, 'allocation chunk put aside');
+    await context.reject(record, error);
+    state.next = record.offset + 1;
+  }
+}
+
+async function match(state: State, chunk: AllocationChunk, record: LogRecord): Promise<void> {
+  const { entries, deps, unwritten } = state;
+  const entry = entries.get(chunk.key) ?? { assembly: createLookAssembly(), process: undefined, at: 0, heardAt: 0 };
+  // Asked before anything is changed: when history cannot answer, the record comes again.
+  const recall = entry.process ? undefined : await remember(state, chunk);
+  entries.set(chunk.key, entry);
+  deps.metrics.chunks.inc();
+  const isLate = entry.process !== undefined && chunk.run !== entry.process.newest.run && chunk.at < entry.at;
+  if (isLate) return;
+  entry.heardAt = record.timestamp;
+  const look = entry.assembly.add(chunk, record.offset);
+  if (!look) return;
+  entry.at = chunk.at;
+  if (entry.process?.newest.trace !== chunk.trace) {
+    entry.process = createMatchedProcess({
+      first: chunk,
+      remembered: recall?.(chunk.pid, chunk.start, chunk.trace),
+      createLedger: () => createSiteLedger(deps.profile),
+    });
+  }
+  unwritten.push(...entry.process.take(look));
+  if (!chunk.keyframe && chunk.state === 'ACTIVE') return;
+  await writeFindings(state);
+  await keep(state, entry.process);
+  // What a trace left when it ended needs no reading again: it is judged, and history has it.
+  if (chunk.state !== 'ACTIVE') entries.delete(chunk.key);
+}
+
+async function remember(state: State, { node, boot }: AllocationChunk) {
+  const { deps, remembered } = state;
+  const name = `${node}/${boot}`;
+  const known = remembered.get(name);
+  if (known) return known;
+  const recall = await rememberLedgers(deps.history, node, boot, deps.profile, deps.logger);
+  remembered.set(name, recall);
+  return recall;
+}
+
+async function writeFindings({ deps, unwritten }: State): Promise<void> {
+  if (unwritten.length === 0) return;
+  await deps.log.append(
+    unwritten.map((finding) => ({ topic: Topic.Findings, key: finding.subject, ...encodeFindingRecord(finding) })),
+  );
+  for (const { state, message } of unwritten) {
+    deps.metrics.findings.inc({ state });
+    deps.logger[state === 'SUSPECTED' || state === 'CONFIRMED' ? 'warn' : 'debug']({ state }, message);
+  }
+  unwritten.length = 0;
+}
+
+/** History that is away costs a restart its head start, and must not hold up judging. */
+async function keep({ deps }: State, process: MatchedProcess): Promise<void> {
+  try {
+    await deps.history.saveSeries(keptRow(process.kept()));
+  } catch (error) {
+    deps.logger.warn({ process: process.key, error: (error as Error).message }, 'judgement of sites was not kept');
+  }
+}
+
+function forgetSilent({ entries, deps }: State, now: number): void {
+  for (const [key, { heardAt }] of entries) if (now - heardAt > deps.forgetAfterMs) entries.delete(key);
+}
+
+/** Reading from here on makes all that is known anew. */
+function safeOffset({ entries, next }: State): number {
+  let safe = next;
+  for (const { process } of entries.values()) if (process) safe = Math.min(safe, process.keyframeOffset);
+  return safe;
+}
+
+async function commit(state: State, offset: number): Promise<void> {
+  state.committedAt = performance.now();
+  if (offset === state.committed) return;
+  await state.context.commit(offset);
+  state.committed = offset;
+}
