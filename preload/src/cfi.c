@@ -194,6 +194,9 @@ bool at_cfi_find(const struct at_cfi_table *table, uint64_t address, struct at_c
 
 uint64_t at_cfi_rule(const struct at_cfi_table *table, uint64_t address) {
   struct at_cfi_function function;
-  if (table->header == NULL || !at_cfi_find(table, address, &function)) return AT_RULE_POINTER;
-  return at_cfi_run(&function, address);
+  if (table->header == NULL) return AT_RULE_POINTER;
+  if (at_cfi_find(table, address, &function)) return at_cfi_run(&function, address);
+  /* No call lies before a function's first instruction: who returns there was put on the stack by makecontext or its like. */
+  if (at_cfi_find(table, address + 1, &function) && function.first == address + 1) return AT_RULE_END;
+  return AT_RULE_POINTER;
 }

@@ -52,7 +52,9 @@ bool at_cfi_find(const struct at_cfi_table *table, uint64_t address, struct at_c
 /* Rule (unwind-rule.h) of the instruction at `address`. */
 uint64_t at_cfi_run(const struct at_cfi_function *function, uint64_t address);
 
-/* Rule of the instruction at `address`; AT_RULE_POINTER when the table has no entry for it. */
+/*
+ * Rule of the call instruction whose last byte is at `address`; AT_RULE_POINTER when the table has no entry for it.
+ */
 uint64_t at_cfi_rule(const struct at_cfi_table *table, uint64_t address);
 
 /* What an expression comes to: `base` + offset, or the word at `base` + inner, + offset. */
