@@ -5,8 +5,8 @@ export interface LibrarySettings {
   directory: string;
   mode: 'DORMANT' | 'SAMPLED' | 'EXACT';
   sampleInterval: number;
-  /** Only the caller of each allocation instead of the stack. */
-  callerOnly: boolean;
+  /** 1 takes the caller alone. */
+  maxFrames: number;
   /** Programs that the process starts are traced, too. */
   follow: boolean;
 }
@@ -21,7 +21,10 @@ export function libraryEnvironment(base: NodeJS.ProcessEnv, settings: LibrarySet
     TIDEMARK_DIR: settings.directory,
     TIDEMARK_MODE: settings.mode.toLowerCase(),
     TIDEMARK_INTERVAL: String(settings.sampleInterval),
-    TIDEMARK_STACKS: settings.callerOnly ? 'caller' : 'full',
+    TIDEMARK_STACKS: settings.maxFrames === 1 ? 'caller' : 'full',
+    TIDEMARK_MAX_FRAMES: String(settings.maxFrames),
+    // The ring file outlives the process, so that its last state can be read.
+    TIDEMARK_KEEP: '1',
     TIDEMARK_HIDE: '1',
     TIDEMARK_FOLLOW: settings.follow ? '1' : '0',
   };

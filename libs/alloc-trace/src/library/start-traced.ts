@@ -47,7 +47,7 @@ export async function startTraced(
       directory,
       mode: request.mode,
       sampleInterval: request.sampleInterval,
-      callerOnly: request.maxFrames === 1,
+      maxFrames: request.maxFrames,
       follow: options.follow ?? false,
     });
     const child = spawn(program, words, { stdio: 'inherit', env, cwd: options.directory });

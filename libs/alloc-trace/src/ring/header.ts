@@ -146,7 +146,7 @@ function checkRegion(
 export function readState(file: RingFile, layout: RingLayout, bytes: Buffer): RingState {
   file.read(bytes, format.HEADER_BYTES, 0);
   const count = (at: number, { capacity }: Region): number => Math.min(bytes.readUInt32LE(at), capacity);
-  const intervalCount = Math.min(bytes.readUInt32LE(HEADER.intervalCount), format.MAX_INTERVALS);
+  const intervalCount = Math.min(bytes.readUInt32LE(HEADER.intervalCount), format.MAX_INTERVALS + 1);
   const state = {
     state: bytes.readUInt32LE(HEADER.state),
     refusal: bytes.readUInt32LE(HEADER.refusal),
@@ -159,7 +159,7 @@ export function readState(file: RingFile, layout: RingLayout, bytes: Buffer): Ri
     populatedBytes: u64(bytes, HEADER.populatedBytes),
     droppedSites: u64(bytes, HEADER.droppedSites),
     droppedBlocks: u64(bytes, HEADER.droppedBlocks),
-    intervals: Float64Array.from({ length: intervalCount + 1 }, (_, index) =>
+    intervals: Float64Array.from({ length: intervalCount }, (_, index) =>
       index === 0 ? 0 : u64(bytes, HEADER.intervals + index * 8),
     ),
     control: controlOf(bytes.subarray(HEADER.control, HEADER.control + format.CONTROL_BYTES)),

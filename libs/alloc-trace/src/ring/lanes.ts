@@ -22,8 +22,8 @@ export interface LaneTotals {
 }
 
 export interface LaneReader {
-  /** Reads the first page of each lane, and the figures of those that went on since the last call. */
-  read(state: RingState): LaneTotals;
+  /** Reads the head of each lane, and the figures of those that went on since the last call. `ended` leaves none out. */
+  read(state: RingState, ended?: boolean): LaneTotals;
   /** Sums of the sites as of the last `read`. Changes with the next one. */
   readonly sums: SiteSums;
 }
@@ -31,6 +31,12 @@ export interface LaneReader {
 /** Part of a lane's page that changes with every call: activation to failed. Clock and generator say nothing new. */
 const COUNTS_END = LANE.remaining;
 const NEVER = 0xffff_ffff;
+/**
+ * Lanes are begun in order, so that after some that never had an owner none is expected. But one that got no memory is passed
+ * over and stays like that: every so many reads all lanes are looked at.
+ */
+const UNUSED_LANES = 8;
+const WHOLE_EVERY = 16;
 
 /**
  * Lanes go on for the life of the process, and most of them stand still most of the time. Lanes that did not move between two
@@ -45,15 +51,19 @@ export function createLaneReader(file: RingFile, layout: RingLayout): LaneReader
   const still = createSiteSums();
   const sums = createSiteSums();
   let seen = { activation: NEVER, siteCount: 0 };
+  let reads = 0;
 
-  const read = (state: RingState): LaneTotals => {
+  const read = (state: RingState, ended = false): LaneTotals => {
     const totals = createLaneTotals();
     const moved: number[] = [];
     const unmoved: number[] = [];
     const fresh = state.activation !== seen.activation || state.siteCount !== seen.siteCount;
     let valid = !fresh;
-    for (let lane = 0; lane < lanes; lane++) {
+    const whole = ended || state.refusal !== format.REFUSAL.NONE || reads++ % WHOLE_EVERY === 0;
+    let unused = 0;
+    for (let lane = 0; lane < lanes && (whole || unused < UNUSED_LANES); lane++) {
       file.read(head, head.length, layout.lanes.offset + lane * format.LANE_BYTES);
+      unused = lane > 0 && head.readUInt32LE(LANE.owner) === 0 ? unused + 1 : 0;
       const mine = head.readUInt32LE(LANE.activation) === state.activation && state.activation !== 0;
       const same = head.compare(last, lane * COUNTS_END, (lane + 1) * COUNTS_END, 0, COUNTS_END) === 0;
       if (!same) head.copy(last, lane * COUNTS_END, 0, COUNTS_END);
@@ -115,6 +125,8 @@ function addHead(totals: LaneTotals, head: Buffer): void {
 }
 
 const SITES_PER_GROUP = format.GROUP / format.COUNTS_BYTES;
+/** No estimate comes near. */
+const ABSURD = 1e40;
 const COUNTS_WORDS = format.COUNTS_BYTES / 4;
 
 /** Adds what one lane says of the sites that `sums` has rows for. The bitmaps are read anew: they grow before the figures. */
@@ -151,8 +163,8 @@ function addEstimates({ words, doubles }: WordBuffer, sites: number, rows: Float
     rows[row + SUM.freedSamples] = rows[row + SUM.freedSamples]! + u64At(words, word + 2);
     for (let field = 2; field < 8; field++) {
       const value = doubles[word / 2 + field]!;
-      // A damaged file must not make every sum a NaN.
-      if (Number.isFinite(value)) rows[row + SUM.samples + field] = rows[row + SUM.samples + field]! + value;
+      // A damaged file must not make every sum infinite or a NaN.
+      if (Math.abs(value) < ABSURD) rows[row + SUM.samples + field] = rows[row + SUM.samples + field]! + value;
     }
   }
 }

@@ -83,7 +83,7 @@ export function createRingReader(deps: RingReaderDeps): RingReader {
     ticks.add(found.first);
     ticks.add(found.last);
     catalog.update(found);
-    const totals = lanes.read(active ? found : { ...found, activation: 0 });
+    const totals = lanes.read(active ? found : { ...found, activation: 0 }, ended);
     const firstAt = (site: number): number =>
       ticks.toTime(Math.max(catalog.firstTicks(site), found.activatedTicks), now);
     if (!active) scan = NOTHING;

@@ -226,7 +226,7 @@ export function createRingWriter(path: string, options: RingWriterOptions = {}):
     },
     interval: (index, bytes) => {
       put64(bytes, HEADER.intervals + index * 8);
-      put32(Math.max(index, counter(HEADER.intervalCount)), HEADER.intervalCount);
+      put32(Math.max(index + 1, counter(HEADER.intervalCount)), HEADER.intervalCount);
     },
     moment: (which, { ticks, monotonicNs, realtimeMs, sequence = 2 }) => {
       const at = HEADER[which];
@@ -278,6 +278,7 @@ function writeHeader(
   put32(format.STATE.READY, HEADER.state);
   put32(1, HEADER.moduleCount);
   put32(format.FIRST_SITE, HEADER.siteCount);
+  put32(1, HEADER.intervalCount);
   put32(1, HEADER.activation);
   const region = (at: number, { offset, bytes, bitmap }: Place, stride: number, capacity: number): void => {
     put64(offset, at + REGION.offset);
