@@ -58,7 +58,7 @@ interface Segment {
 /** elf(5). Big endian files are of no machine that is traced, so `other`. */
 function elfOf(head: Buffer, read: Read): ProgramFile {
   const wide = head[4] === 2;
-  if (head[5] !== 1) return { kind: 'other' };
+  if (head[5] !== 1 || head.length < (wide ? 64 : 52)) return { kind: 'other' };
   const segments = segmentsOf(head, wide, read);
   const interp = segments.find(({ type }) => type === PT_INTERP);
   return {
