@@ -18,7 +18,7 @@ SHAPE_Os = -Os -fomit-frame-pointer
 
 .PHONY: check-stack bench-stack
 .SECONDARY: $(STACK_OBJECTS)
-check-stack: $(STACK_SHAPES:%=$(STACK_OUT)/walk-%)
+check-stack: $(STACK_SHAPES:%=$(STACK_OUT)/walk-%) $(STACK_SHAPES:%=$(STACK_OUT)/memo-%)
 	for test in $^; do echo $$test; $$test || exit 1; done
 
 $(STACK_OUT):
@@ -42,3 +42,9 @@ $(STACK_OUT)/walk-%: test/unit/stack-walk-test.c test/unit/stack-shapes.c test/u
 	$(CC) -std=gnu11 -g $(STACK_WARN) $(SHAPE_$*) -DPLUGIN_A='"$(abspath $(STACK_OUT))/plugin-a.so"' \
 	  -DPLUGIN_B='"$(abspath $(STACK_OUT))/plugin-b.so"' -c -o $@-test.o test/unit/stack-walk-test.c
 	$(STACK_CXX) -o $@ -Wl,--build-id=sha1 $@-test.o $@-shapes-c.o $@-shapes-cc.o $(STACK_OBJECTS) $(STACK_LIBS)
+
+$(STACK_OUT)/memo-%: test/unit/stack-memo-test.c test/unit/stack-trees.c $(STACK_OBJECTS) $(STACK_OUT)/plugin-a.so
+	$(CC) -std=gnu11 -g $(STACK_WARN) $(SHAPE_$*) -c -o $@-trees.o test/unit/stack-trees.c
+	$(CC) -std=gnu11 -g $(STACK_WARN) $(SHAPE_$*) -DPLUGIN_A='"$(abspath $(STACK_OUT))/plugin-a.so"' -c -o $@-test.o \
+	  test/unit/stack-memo-test.c
+	$(CC) -o $@ $@-test.o $@-trees.o $(STACK_OBJECTS) $(STACK_LIBS)

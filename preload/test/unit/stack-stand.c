@@ -151,7 +151,7 @@ static void compare(uint32_t site, uint64_t first) {
 
 uint32_t stand_hook_compared(bool remember) {
   uint32_t site = at_stack_site(remember ? stand_state() : NULL, __builtin_frame_address(0), 0);
-  compare(site, (uint64_t)(uintptr_t)__builtin_return_address(0));
+  if (site != AT_SITE_OVERFLOW) compare(site, (uint64_t)(uintptr_t)__builtin_return_address(0));
   return site;
 }
 

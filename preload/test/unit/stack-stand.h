@@ -34,6 +34,7 @@ uint32_t stand_hook_alone(void);
 uint32_t stand_hook_twice(void);
 /*
  * The hook and libgcc's unwinder, compared frame by frame: must be the same addresses. Uses the state when `remember`.
+ * A site that found no room is not compared.
  */
 uint32_t stand_hook_compared(bool remember);
 /* The same from a signal handler, where the walk must not use the state. */
