@@ -12,8 +12,13 @@ TEST_PROGRAMS = entry-points map-entry-points leak-churn-cache threads until-kil
   plugin-loop hostile
 TEST_OBJECTS = plugin.so safe-allocator.so
 
+UNIT_WARN = -Wall -Wextra -Werror -iquote src -iquote include
+UNIT_CFLAGS = -std=gnu11 -O1 -g $(UNIT_WARN) -fno-sanitize-recover=all
+UNIT_TESTS = live-test-threads live-test-addresses sampler-test
+UNIT_HEADERS = $(wildcard src/*.h) include/alloc_trace.h
+
 .PHONY: tests
-tests: $(addprefix $(TEST_OUT)/,ring-dump fuzz-ring new-delete $(TEST_PROGRAMS) $(TEST_OBJECTS))
+tests: $(addprefix $(TEST_OUT)/,ring-dump fuzz-ring new-delete $(TEST_PROGRAMS) $(TEST_OBJECTS) $(UNIT_TESTS))
 
 $(TEST_OUT):
 	mkdir -p $@
@@ -35,3 +40,13 @@ $(addprefix $(TEST_OUT)/,$(TEST_PROGRAMS)): $(TEST_OUT)/%: test/%.c $(PROBE_SOUR
 
 $(addprefix $(TEST_OUT)/,$(TEST_OBJECTS)): $(TEST_OUT)/%.so: test/%.c | $(TEST_OUT)
 	$(CC) $(TEST_CFLAGS) -fPIC -shared -o $@ $<
+
+# Parts of the library by themselves, under the sanitizers.
+$(TEST_OUT)/live-test-threads: test/unit/live-test.c src/live.c $(UNIT_HEADERS) | $(TEST_OUT)
+	$(CC) $(UNIT_CFLAGS) -fsanitize=thread -o $@ test/unit/live-test.c src/live.c -pthread
+
+$(TEST_OUT)/live-test-addresses: test/unit/live-test.c src/live.c $(UNIT_HEADERS) | $(TEST_OUT)
+	$(CC) $(UNIT_CFLAGS) -fsanitize=address,undefined -o $@ test/unit/live-test.c src/live.c -pthread
+
+$(TEST_OUT)/sampler-test: test/unit/sampler-test.c src/sampler.c $(UNIT_HEADERS) | $(TEST_OUT)
+	$(CC) $(UNIT_CFLAGS) -O2 -fsanitize=address,undefined -o $@ test/unit/sampler-test.c src/sampler.c -lm
