@@ -1,4 +1,3 @@
-import { BIRTH_BINS } from '@tidemark/contracts';
 import type { SiteProfile } from './site-profile.js';
 
 /** Where in the life of a site its survivors were born. Shares are of the life. */
@@ -19,12 +18,12 @@ export interface BirthShape {
 const NONE: BirthShape = { blocks: 0, generations: 0, head: 1, tail: 0, span: 0, coverage: 0, thirds: [0, 0, 0] };
 
 /**
- * `births` are BIRTH_BINS equal bins over [firstAt, binsUntil]; the life may go on without births until `until`. The
+ * `births` are equal bins over [firstAt, binsUntil]; the life may go on without births until `until`. The
  * expected number of bins that n even births fill is that of balls in urns, m·(1 − (1 − 1/m)ⁿ).
  */
 export function birthShape(births: ArrayLike<number>, firstAt: number, binsUntil: number, until: number): BirthShape {
   let [blocks, generations, first, last] = [0, 0, -1, -1];
-  for (let bin = 0; bin < BIRTH_BINS; bin++) {
+  for (let bin = 0; bin < births.length; bin++) {
     const born = births[bin] ?? 0;
     if (!(born > 0)) continue;
     blocks += born;
@@ -35,7 +34,7 @@ export function birthShape(births: ArrayLike<number>, firstAt: number, binsUntil
   if (blocks === 0) return NONE;
   const life = Math.max(until, binsUntil) - firstAt;
   if (!(life > 0)) return { ...NONE, blocks, generations: 1 };
-  const bin = (binsUntil - firstAt) / BIRTH_BINS / life;
+  const bin = (binsUntil - firstAt) / births.length / life;
   const width = last - first + 1;
   const even = width * (1 - (1 - 1 / width) ** blocks);
   return {
@@ -52,7 +51,7 @@ export function birthShape(births: ArrayLike<number>, firstAt: number, binsUntil
 /** `bin` is the width of a bin as a share of the life. */
 function thirdsOf(births: ArrayLike<number>, blocks: number, bin: number): [number, number, number] {
   const thirds: [number, number, number] = [0, 0, 0];
-  for (let i = 0; i < BIRTH_BINS; i++) {
+  for (let i = 0; i < births.length; i++) {
     const born = births[i] ?? 0;
     if (born === 0) continue;
     const [from, to] = [i * bin * 3, (i + 1) * bin * 3];

@@ -45,7 +45,7 @@ export function carryPoints(points: LivePoints, until: number): void {
     const last = (points.count - 1) * FIELDS;
     const { cells, step } = points;
     const next = (blockOf(points, cells[last] as number) + 1) * step;
-    if (next > until - points.origin) return;
+    if (!(next <= until - points.origin)) return;
     addPoint(points, points.origin + next, cells[last + 1] as number, cells[last + 2] as number);
   }
 }

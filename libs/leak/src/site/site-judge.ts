@@ -52,7 +52,7 @@ function signalOf(record: SiteRecord, profile: SiteProfile, facts: Facts): Signa
   if (record.liveSamples < (record.sampled ? blocks.sampled : blocks.exact)) return { signal: 'few', reason: 'few' };
   const uneven = unevenness(shape, profile.ages, freeRate < freed.nothing);
   const oldRate = facts.oldFreeRate ?? 0;
-  if (trend) return weighTrend(record, profile, { trend, uneven, oldRate });
+  if (trend) return weighTrend(record, profile, { trend, uneven, oldRate, life: facts.life });
   if (uneven) return { signal: 'still', reason: uneven };
   // Blocks of the same age were freed: only time tells whether these will be.
   if (oldRate >= freed.some) return { signal: oldRate < freed.most ? 'growing' : 'still', reason: 'freed' };
@@ -61,9 +61,10 @@ function signalOf(record: SiteRecord, profile: SiteProfile, facts: Facts): Signa
 
 function weighTrend(
   record: SiteRecord,
-  { growth, freed }: SiteProfile,
-  { trend, uneven, oldRate }: { trend: SiteTrend; uneven: Unevenness; oldRate: number },
+  profile: SiteProfile,
+  { trend, uneven, oldRate, life }: { trend: SiteTrend; uneven: Unevenness; oldRate: number; life: number },
 ): Signal {
+  const { growth, freed } = profile;
   const grew = (trend.slope * trend.window) / 3_600_000;
   const rises =
     trend.z >= growth.z &&
@@ -77,7 +78,17 @@ function weighTrend(
   const reason = uneven ?? 'freed';
   if (reason === 'past' || reason === 'few-ages') return { signal: 'still', reason };
   if (trend.window < growth.alone) return { signal: 'growing', reason };
-  return oldRate < freed.most ? { signal: 'leaking', reason: 'rising' } : { signal: 'growing', reason };
+  const leaks = oldRate < freed.most || !uneven || isEvenBefore(record, profile, life / 2);
+  return leaks ? { signal: 'leaking', reason: 'rising' } : { signal: 'growing', reason };
+}
+
+/** Whether blocks born in the first `ms` of the life still live in numbers and evenly: those that come and go hide it. */
+function isEvenBefore(record: SiteRecord, { ages, blocks }: SiteProfile, ms: number): boolean {
+  const { births, firstAt, birthsUntil, sampled } = record;
+  const bins = Math.floor((births.length * ms) / Math.max(ms, birthsUntil - firstAt));
+  const until = firstAt + (bins * (birthsUntil - firstAt)) / births.length;
+  const shape = birthShape(births.subarray(0, bins), firstAt, until, until);
+  return shape.blocks >= (sampled ? blocks.sampled : blocks.exact) && unevenness(shape, ages, false) === null;
 }
 
 /** Null when no block of the site ever got old. */

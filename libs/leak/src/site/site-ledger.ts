@@ -1,3 +1,4 @@
+import { MAX_TRACE_TIME } from '@tidemark/contracts';
 import { judgeSite } from './site-judge.js';
 import { SITE_PROFILE, type SiteProfile } from './site-profile.js';
 import { createRecord, takeFigures, type SiteRecord } from './site-record.js';
@@ -59,12 +60,12 @@ function ledgerOf(book: Book): SiteLedger {
 
 function observe(book: Book, { at, ended, birthsUntil, mode, sites }: SiteObservation): void {
   // The last reading of a process that ended at once may bear the time of the one before.
-  if (!Number.isFinite(at) || (at <= book.at && !(ended && !book.ended && at === book.at))) return;
+  if (!(at >= 0 && at <= MAX_TRACE_TIME) || (at <= book.at && !(ended && !book.ended && at === book.at))) return;
   const { profile, records, told } = book;
   const before = book.at;
   book.at = at;
   book.ended = ended;
-  book.birthsUntil = Number.isFinite(birthsUntil) ? birthsUntil : at;
+  book.birthsUntil = birthsUntil >= 0 && birthsUntil <= at ? birthsUntil : at;
   told.clear();
   for (const figures of sites) {
     const record = records.get(figures.site) ?? createRecord(figures.site);
@@ -91,10 +92,13 @@ function judge({ profile, at, ended, birthsUntil }: Book, record: SiteRecord): S
 }
 
 /** Forgets the sixteenth of the sites that holds the fewest live bytes. */
-function shed({ profile, records }: Book): void {
+function shed({ profile, records, told }: Book): void {
   const smallest = [...records.values()].sort((a, b) => a.liveBytes - b.liveBytes);
   const keep = Math.floor((profile.sites * 15) / 16);
-  for (const { site } of smallest.slice(0, records.size - keep)) records.delete(site);
+  for (const { site } of smallest.slice(0, records.size - keep)) {
+    records.delete(site);
+    told.delete(site);
+  }
 }
 
 function toNull(value: number): number | null {

@@ -72,7 +72,7 @@ export const SITE_PROFILE: SiteProfile = {
   sites: 32_768,
   blocks: { exact: 8, sampled: 4 },
   ages: {
-    ...{ generations: 5, head: 0.125, tail: 0.25, chance: 0.001, span: 0.5, coverage: 0.25 },
+    ...{ generations: 5, head: 0.125, tail: 0.25, chance: 0.001, span: 0.5, coverage: 0.2 },
     ...{ firstThird: 0.5, rising: 0.1, middleThird: 0.15, lastThird: 0.3 },
   },
   growth: {

@@ -51,7 +51,7 @@ export function takeFigures(
     record.points ??= beginPoints(record, time.step);
     carryPoints(record.points, time.before);
   }
-  record.firstAt = finite(figures.firstAt, time.at);
+  record.firstAt = timeBefore(figures.firstAt, time.at);
   record.allocations = natural(figures.allocations);
   record.frees = natural(figures.frees);
   record.liveCount = natural(figures.liveCount);
@@ -80,10 +80,13 @@ function beginPoints({ seenAt, liveBytes, liveCount }: SiteRecord, step: number)
   return points;
 }
 
+/** No figure of a process is larger; beyond, what is computed from it would not be a number. */
+const MOST = 2 ** 60;
+
 function natural(value: number | undefined): number {
-  return value !== undefined && value > 0 && value < Infinity ? value : 0;
+  return value !== undefined && value > 0 ? Math.min(value, MOST) : 0;
 }
 
-function finite(value: number, otherwise: number): number {
-  return Number.isFinite(value) ? Math.min(value, otherwise) : otherwise;
+function timeBefore(value: number, at: number): number {
+  return value >= 0 && value <= at ? value : at;
 }

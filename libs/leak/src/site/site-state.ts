@@ -58,7 +58,7 @@ function isPlain({ shape }: SiteJudgement, { confirm }: SiteProfile): boolean {
 function nextState(record: SiteRecord, judgement: SiteJudgement, profile: SiteProfile, at: number): LeakState {
   const { state } = record;
   if (judgement.signal === 'leaking') {
-    if (state === 'CLEARED' && at - record.changedAt < profile.clear.rearm) return state;
+    if (state === 'CLEARED' && at - record.leakingSince < profile.clear.held) return state;
     if (state === 'CONFIRMED' || isConfirmed(record, judgement, profile, at)) return 'CONFIRMED';
     return 'SUSPECTED';
   }

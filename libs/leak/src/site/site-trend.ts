@@ -23,6 +23,9 @@ export interface SiteTrend {
   level: number;
 }
 
+/** Falls below this share of the range are rounding, or a few blocks that are on their way. */
+const STEADY = 0.05;
+
 const hours = new Float64Array(POINTS);
 const bytes = new Float64Array(POINTS);
 const blocks = new Float64Array(POINTS);
@@ -32,12 +35,13 @@ const buffers = { hours, bytes, blocks };
 export function siteTrend(points: LivePoints): SiteTrend | undefined {
   const n = readPoints(points, buffers);
   if (n < 3) return undefined;
-  const inflation = autocorrelationInflation(hours, blocks, n);
+  const { most, fall } = highest(n);
+  // What never falls has no noise that could look like a trend.
+  const inflation = fall < STEADY ? 1 : autocorrelationInflation(hours, blocks, n);
   const test = mannKendall(blocks, n, inflation);
   const inBytes = theilSen(hours, bytes, n, mannKendall(bytes, n, inflation).variance);
   const inBlocks = theilSen(hours, blocks, n, test.variance).slope;
   const span = (hours[n - 1] as number) - (hours[0] as number);
-  const { most, fall } = highest(n);
   return {
     points: n,
     window: span * 3_600_000,
@@ -50,12 +54,17 @@ export function siteTrend(points: LivePoints): SiteTrend | undefined {
   };
 }
 
-/** Slope of the blocks over the last third of the window, at least four points of it. */
+/**
+ * Slope of the blocks over the last third of the window, at least four points of it: the median of the pairs, or from end
+ * to end where that is more, as it is when blocks come in bursts.
+ */
 function lastThird(n: number): number {
   const begin = (hours[0] as number) + (2 * ((hours[n - 1] as number) - (hours[0] as number))) / 3;
   let from = Math.max(0, n - 4);
   while (from > 0 && (hours[from - 1] as number) >= begin) from--;
-  return theilSen(hours.subarray(from, n), blocks.subarray(from, n), n - from, 0).slope;
+  const median = theilSen(hours.subarray(from, n), blocks.subarray(from, n), n - from, 0).slope;
+  const [time, rise] = [hours, blocks].map((of) => (of[n - 1] as number) - (of[from] as number)) as [number, number];
+  return Math.max(median, rise / time);
 }
 
 function highest(n: number): { most: number; fall: number } {
