@@ -14,3 +14,4 @@ export * from './trace-source.js';
 export { findProgram, whyNotPreloadable, type PreloadableOptions } from './traceable/preloadable.js';
 export * from './traceable/refusal.js';
 export { traceMeans, whyNotTraceable, type Means, type MeansOptions } from './traceable/trace-means.js';
+export * from './profile/index.js';
