@@ -64,5 +64,6 @@ int main(int argc, char **argv) {
                        outside.failed + inside.failed, outside.live_blocks + inside.live_blocks,
                        outside.live_bytes + inside.live_bytes };
   say_case("signals", &sum, &before, &after);
+  say("{\"inside\":{\"allocations\":%lld,\"frees\":%lld}}\n", (long long)inside.allocations, (long long)inside.frees);
   return 0;
 }
