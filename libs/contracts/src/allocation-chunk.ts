@@ -32,7 +32,7 @@ export type SurvivorName = Pick<Survivor, 'address' | 'time'>;
  * Everything in it is cumulative since the trace began, or the state at `at`: to read it twice changes nothing. `seq` grows
  * by one with every chunk of one trace in one collector run, parts counted; it starts at 0 with a keyframe. The parts of
  * a look have the same `at`, follow each other and share head and totals; each holds some of the four lists, and can
- * be read without the others. A keyframe names all sites, all live stacks and all survivors: what it does not name is
+ * be read without the others. A keyframe names all sites, all stacks and all survivors: what it does not name is
  * gone. Between keyframes the lists hold what changed since the chunk before.
  */
 export interface AllocationChunk {

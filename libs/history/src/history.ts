@@ -1,4 +1,4 @@
-import type { NodeId, ProcessKey } from '@tidemark/contracts';
+import type { NodeId, ProcessKey, Survivor } from '@tidemark/contracts';
 import { createConnection, type ConnectionOptions } from './connection.js';
 import { migrate, type MigrationReport } from './migrate.js';
 import { aggregateSeries, type AggregateFilter } from './queries/aggregate-series.js';
@@ -9,6 +9,15 @@ import { lastNodeMemory, lastNodes, type NodeMemoryAt, type StoredNode } from '.
 import { processSeries, type ProcessSeriesMetric } from './queries/process-series.js';
 import { processes, processesAt, type StoredProcess } from './queries/processes.js';
 import type { SeriesPoint, SeriesWindow } from './queries/series-window.js';
+import {
+  atRisk,
+  siteSeries,
+  traceOf,
+  tracedSites,
+  type SiteOrder,
+  type StoredSite,
+  type StoredTrace,
+} from './queries/traces.js';
 import { applyRetention, checkRetention, DEFAULT_RETENTION, type Retention } from './retention.js';
 import type { Block } from './write/block.js';
 import { writeBlocks, type WriteOptions, type WriteReport } from './write/write-blocks.js';
@@ -49,6 +58,12 @@ export interface History {
   loadSeries(node: NodeId, boot: string): Promise<KeptSeries[]>;
   saveSeries(rows: readonly KeptSeries[]): Promise<void>;
   loadMinima(node: NodeId, boot: string): Promise<KeptMinima[]>;
+  /** The newest allocation trace of a process, with what its last chunks told; also of one that is over. */
+  traceOf(key: ProcessKey): Promise<StoredTrace | null>;
+  tracedSites(key: ProcessKey, order: SiteOrder, limit: number): Promise<StoredSite[]>;
+  atRisk(key: ProcessKey, limit: number): Promise<(Survivor & { siteId: string | null })[]>;
+  /** Live bytes of the site with this id (`siteId`). */
+  siteSeries(key: ProcessKey, site: string, window: SeriesWindow): Promise<SeriesPoint[]>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -82,6 +97,10 @@ export function createHistory(options: HistoryOptions): History {
     loadSeries: (node, boot) => loadSeries(connection, node, boot),
     saveSeries: (rows) => saveSeries(connection, rows),
     loadMinima: (node, boot) => loadMinima(connection, node, boot),
+    traceOf: (key) => traceOf(connection, key),
+    tracedSites: (key, order, limit) => tracedSites(connection, key, order, limit),
+    atRisk: (key, limit) => atRisk(connection, key, limit),
+    siteSeries: (key, site, window) => siteSeries(connection, key, site, window),
     ping: () => connection.ping(),
     close: () => connection.close(),
   };

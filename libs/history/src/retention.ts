@@ -5,9 +5,9 @@ import { HistoryError } from './errors.js';
 export interface Retention {
   /** Every sample as it came. */
   rawDays: number;
-  /** One row a minute. */
+  /** One row a minute; sites and blocks of allocation traces. */
   minuteDays: number;
-  /** One row an hour; facts of processes; findings. */
+  /** One row an hour; facts of processes; findings; totals and stacks of allocation traces. */
   hourDays: number;
 }
 
@@ -29,6 +29,11 @@ function expressions({ rawDays, minuteDays, hourDays }: Retention): Map<string, 
   for (const table of ['findings', 'findings_current', 'acknowledgements']) {
     ttl.set(table, `toDateTime(at) + toIntervalDay(${hourDays})`);
   }
+  for (const table of ['allocation_traces', 'allocation_site_names', 'allocation_stacks']) {
+    ttl.set(table, `toDateTime(at) + toIntervalDay(${hourDays})`);
+  }
+  ttl.set('allocation_sites', `time + toIntervalDay(${minuteDays})`);
+  ttl.set('unmatched_allocations', `toDateTime(at) + toIntervalDay(${minuteDays})`);
   ttl.set('leak_states', `toDateTime(at) + toIntervalDay(${LEAK_STATE_DAYS})`);
   return ttl;
 }

@@ -129,6 +129,13 @@ export function timeColumn(name: string, values: readonly number[]): NativeColum
   return words.column(name, "DateTime64(3, 'UTC')");
 }
 
+/** Epoch microseconds. */
+export function microTimeColumn(name: string, values: readonly number[]): NativeColumn {
+  const words = new Words64(values.length);
+  values.forEach((value, row) => words.set(row, value));
+  return words.column(name, "DateTime64(6, 'UTC')");
+}
+
 export function nullableTimeColumn(name: string, values: Cells): NativeColumn {
   const words = new NullableWords64(values.length);
   words.setAll(0, values);
@@ -180,6 +187,14 @@ export function textListColumn(name: string, values: readonly (readonly string[]
   let end = 0;
   values.forEach((list, row) => ends.set(row, (end += list.length)));
   return { name, type: 'Array(String)', parts: [bytesOf(ends.words), texts(values.flat())] };
+}
+
+export function countListColumn(name: string, values: readonly (readonly number[])[]): NativeColumn {
+  const ends = new Words64(values.length);
+  let end = 0;
+  values.forEach((list, row) => ends.set(row, (end += list.length)));
+  const { parts } = countColumn(name, values.flat());
+  return { name, type: 'Array(UInt64)', parts: [bytesOf(ends.words), ...parts] };
 }
 
 /** Runs of one text each, as a dictionary and an index per row. */

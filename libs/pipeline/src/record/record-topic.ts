@@ -1,15 +1,17 @@
 import {
   ContractError,
+  decodeAllocationChunk,
   decodeFindingRecord,
   decodeNodeRecord,
   decodeSampleChunk,
   Topic,
+  type AllocationChunk,
   type FindingRecord,
   type NodeRecord,
   type SampleChunk,
 } from '@tidemark/contracts';
 import type { LogRecord } from '@tidemark/event-log';
-import { findingBlocks, nodeBlocks, sampleBlocks, type Block } from '@tidemark/history';
+import { allocationBlocks, findingBlocks, nodeBlocks, sampleBlocks, type Block } from '@tidemark/history';
 
 /** How the records of one topic become rows. */
 export interface RecordTopic<T = unknown> {
@@ -63,8 +65,17 @@ const findings: RecordTopic<FindingRecord> = {
   maxInFlightBytes: 2 * MiB,
 };
 
+const allocations: RecordTopic<AllocationChunk> = {
+  topic: Topic.Allocations,
+  decode: decodeAllocationChunk,
+  at: ({ at }) => at,
+  rows: ({ sites, survivors, freed }) => Math.max(1, sites.length, survivors.length + freed.length),
+  blocks: allocationBlocks,
+  maxInFlightBytes: 8 * MiB,
+};
+
 /** Every topic that goes to history. */
-export const RECORD_TOPICS = [samples, nodes, findings] as readonly RecordTopic[];
+export const RECORD_TOPICS = [samples, nodes, findings, allocations] as readonly RecordTopic[];
 
 const DAY = 86_400_000;
 

@@ -45,14 +45,15 @@ export function createChunkDiffer(): ChunkDiffer {
     return found;
   }
 
-  function changedSurvivors(look: TraceObservation): Pick<ChunkLists, 'survivors' | 'freed'> {
+  /** A keyframe names all that are there, and those that are no more since the look before like any other. */
+  function changedSurvivors(look: TraceObservation, all: boolean): Pick<ChunkLists, 'survivors' | 'freed'> {
     const now = new Map<string, Survivor>();
     const came: Survivor[] = [];
     for (const survivor of look.survivors) {
       const rounded = { ...survivor, time: traceTime(survivor.time) };
       const name = `${rounded.address}@${rounded.time}`;
       now.set(name, rounded);
-      if (!survivors.has(name)) came.push(rounded);
+      if (all || !survivors.has(name)) came.push(rounded);
     }
     const freed = [...survivors].filter(([name]) => !now.has(name)).map(([, { address, time }]) => ({ address, time }));
     survivors = now;
@@ -64,10 +65,9 @@ export function createChunkDiffer(): ChunkDiffer {
       if (keyframe) {
         sites = new Map();
         stacks = new Set();
-        survivors = new Map();
       }
       const named = newStacks(look, stackOf);
-      return { sites: changedSites(look), stacks: named, ...changedSurvivors(look) };
+      return { sites: changedSites(look), stacks: named, ...changedSurvivors(look, keyframe) };
     },
   };
 }
