@@ -1,0 +1,59 @@
+#include "live.h"
+
+struct at_level at_levels[AT_LEVELS];
+uint32_t at_levels_used;
+bool at_live_crowded;
+static const char many_threads = 0;
+const char *at_live_single = &many_threads;
+
+void at_live_open(void) {
+  at_levels_used = 0;
+  at_live_crowded = false;
+  for (uint32_t level = 0; level < AT_LEVELS; level++) {
+    const struct at_region *region = &at_ring.header->live[level];
+    at_ring.live[level] = region->capacity == 0 ? NULL : (struct at_live *)(void *)(at_ring.base + region->offset);
+    at_levels[level].entries = at_ring.live[level];
+    at_levels[level].groups = at_ring.base + region->bitmap;
+  }
+}
+
+static void note_level(uint32_t level) {
+  uint32_t used = __atomic_load_n(&at_levels_used, __ATOMIC_RELAXED);
+  while (used <= level && !__atomic_compare_exchange_n(&at_levels_used, &used, level + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+}
+
+static struct at_live *claim_in(struct at_live *window, uint64_t address) {
+  for (uint32_t i = 0; i < AT_WINDOW; i++) {
+    uint64_t found = __atomic_load_n(&window[i].address, __ATOMIC_ACQUIRE);
+    bool free = found == 0 || (at_live_crowded && (found & 1) == 0 && at_live_is_stale(&window[i]));
+    if (free && at_live_claim(&window[i], found, address)) return &window[i];
+  }
+  return NULL;
+}
+
+struct at_live *at_live_claim_elsewhere(uint64_t address) {
+  for (uint32_t level = 0; level < AT_LEVELS && at_levels[level].entries != NULL; level++) {
+    uint32_t home = at_home(address, level);
+    if (AT_UNLIKELY(!at_live_is_there(&at_levels[level], home))) {
+      uint64_t offset = (uint64_t)home * sizeof(struct at_live);
+      if (!at_ring_use(&at_ring.header->live[level], offset, AT_WINDOW * sizeof(struct at_live))) return NULL;
+    }
+    /* Before the claim: who frees the block must look here. */
+    note_level(level);
+    struct at_live *entry = claim_in(at_levels[level].entries + home, address);
+    if (entry != NULL) return entry;
+  }
+  return NULL;
+}
+
+struct at_live *at_live_find_elsewhere(uint64_t address) {
+  for (uint32_t level = 1; level < at_levels_used; level++) {
+    uint32_t home = at_home(address, level);
+    if (!at_live_is_there(&at_levels[level], home)) continue;
+    struct at_live *window = at_levels[level].entries + home;
+    for (uint32_t i = 0; i < AT_WINDOW; i++)
+      if (at_live_is_of(&window[i], address)) return &window[i];
+  }
+  return NULL;
+}

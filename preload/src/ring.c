@@ -1,0 +1,99 @@
+#include "ring.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "file.h"
+#include "populate.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* In initialised data, because its mode must not be 0 before the library is set up. */
+union at_header_page at_header_page __attribute__((aligned(4096))) = {
+    .header.control.mode = AT_MODE_UNREADY,
+};
+
+struct at_ring at_ring = {.header = &at_header_page.header, .max_frames = AT_MAX_FRAMES};
+
+/* After a refusal so many attempts are not made, so that a full file system does not cost a system call each time. */
+#define ATTEMPTS_LEFT_OUT 1024u
+
+static uint32_t left_out;
+static bool cannot_populate; /* the kernel has no MADV_POPULATE_WRITE (before 5.14) */
+static uint8_t open_regions; /* bit of modules, sites, frames, lanes (unused), live[0] and so on: accessible */
+
+void at_populate_forget(void) {
+  left_out = 0;
+  open_regions = 0;
+}
+
+void at_populate_retry(void) {
+  __atomic_store_n(&left_out, 0, __ATOMIC_RELAXED);
+}
+
+static bool refuse(void) {
+  __atomic_store_n(&left_out, ATTEMPTS_LEFT_OUT, __ATOMIC_RELAXED);
+  __atomic_store_n(&at_ring.header->refusal, AT_REFUSAL_SPACE, __ATOMIC_RELAXED);
+  return false;
+}
+
+bool at_populate_access(uint64_t offset, uint64_t bytes) {
+  return mprotect(at_ring.base + offset, bytes, PROT_READ | PROT_WRITE) == 0 || refuse();
+}
+
+bool at_populate(uint64_t offset, uint64_t bytes) {
+  struct at_header *header = at_ring.header;
+  uint32_t waits = __atomic_load_n(&left_out, __ATOMIC_RELAXED);
+  if (waits != 0) {
+    __atomic_store_n(&left_out, waits - 1, __ATOMIC_RELAXED);
+    return false;
+  }
+  uint64_t most = header->control.max_bytes;
+  uint64_t has = __atomic_add_fetch(&header->populated_bytes, bytes, __ATOMIC_RELAXED);
+  bool room = most == 0 || has <= most;
+  if (room && !cannot_populate) {
+    if (madvise(at_ring.base + offset, bytes, MADV_POPULATE_WRITE) == 0) return true;
+    cannot_populate = errno == EINVAL;
+  }
+  if (room && cannot_populate && at_file_reserve(offset, bytes)) return true;
+  __atomic_sub_fetch(&header->populated_bytes, bytes, __ATOMIC_RELAXED);
+  return refuse();
+}
+
+bool at_populate_groups(unsigned char *bitmap, uint64_t from, uint64_t offset, uint64_t bytes) {
+  if (bytes == 0) return true;
+  for (uint64_t group = offset / AT_GROUP; group <= (offset + bytes - 1) / AT_GROUP; group++) {
+    unsigned char bit = (unsigned char)(1u << (group & 7));
+    unsigned char *byte = bitmap + (group >> 3);
+    if ((__atomic_load_n(byte, __ATOMIC_ACQUIRE) & bit) != 0) continue;
+    if (!at_populate(from + group * AT_GROUP, AT_GROUP)) return false;
+    /* Two threads may have done it at once: the one that comes second takes its count back. */
+    if ((__atomic_fetch_or(byte, bit, __ATOMIC_RELEASE) & bit) != 0)
+      __atomic_sub_fetch(&at_ring.header->populated_bytes, AT_GROUP, __ATOMIC_RELAXED);
+  }
+  return true;
+}
+
+static bool open_region(const struct at_region *region) {
+  const struct at_region *all = &at_ring.header->modules;
+  for (uint32_t i = 0; i < 4 + AT_LEVELS; i++) {
+    if (all[i].offset != region->offset || all[i].bytes != region->bytes) continue;
+    uint8_t bit = (uint8_t)(1u << i);
+    if ((__atomic_load_n(&open_regions, __ATOMIC_RELAXED) & bit) != 0) return true;
+    if (!at_populate_access(region->offset, region->bytes)) return false;
+    __atomic_fetch_or(&open_regions, bit, __ATOMIC_RELAXED);
+    return true;
+  }
+  return false;
+}
+
+bool at_ring_use(const struct at_region *region, uint64_t offset, uint64_t bytes) {
+  unsigned char *bitmap = at_ring.base + region->bitmap;
+  uint64_t first = offset / AT_GROUP;
+  bool in_one = (offset + bytes - 1) / AT_GROUP == first;
+  if (AT_LIKELY(in_one && (__atomic_load_n(bitmap + (first >> 3), __ATOMIC_ACQUIRE) & (1u << (first & 7))) != 0)) return true;
+  if (bytes > region->bytes || offset > region->bytes - bytes) return false;
+  return open_region(region) && at_populate_groups(bitmap, region->offset, offset, bytes);
+}
