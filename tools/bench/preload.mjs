@@ -106,23 +106,21 @@ function benchProgram(program) {
     }
   }
   print(`\n${program.what}`);
-  const bare = times.bare?.map((one) => one.wall) ?? [Number.NaN];
+  const bare = times.bare ?? [];
   for (const variant of wantedVariants) report(variant, times[variant], bare, program.targets[variant]);
   compareWithHeaptrack(times);
 }
 
+/** Runs of one turn lie side by side in time: their ratio feels the neighbours least, and that of CPU time less than of time. */
 function report(variant, times, bare, target) {
-  const wall = median(times.map((one) => one.wall));
-  const cpu = median(times.map((one) => one.cpu));
-  // Runs of one turn lie side by side in time: their ratio feels the neighbours least.
-  const ratios = times.map((one, run) => one.wall / (bare[run] ?? median(bare)));
-  const spread = `[${Math.min(...ratios).toFixed(3)}–${Math.max(...ratios).toFixed(3)}]`;
-  const asked = target ? `  target ${target.toFixed(2)}` : '';
+  const cells = ['wall', 'cpu'].map((what) => {
+    const ratios = times.map((one, run) => one[what] / (bare[run]?.[what] ?? Number.NaN));
+    const spread = `[${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}]`;
+    return `${median(times.map((one) => one[what])).toFixed(3)} s ${median(ratios).toFixed(3)}× ${spread.padEnd(13)}`;
+  });
   const rss = `${Math.round(median(times.map((one) => one.rssKb)) / 1024)} MB`;
-  print(
-    `  ${NAMES[variant].padEnd(20)} ${wall.toFixed(3)} s  CPU ${cpu.toFixed(3)} s  ${rss.padStart(6)}  ` +
-      `${median(ratios).toFixed(3)}× ${spread}${asked}`,
-  );
+  const asked = target ? `  target ${target.toFixed(2)}×` : '';
+  print(`  ${NAMES[variant].padEnd(20)} ${cells[0]}  CPU ${cells[1]} ${rss.padStart(6)}${asked}`);
 }
 
 function compareWithHeaptrack(times) {
