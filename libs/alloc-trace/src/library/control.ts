@@ -31,9 +31,8 @@ function checkWhole(name: string, value: number, most: number): void {
   throw new TraceError('TRACE_INVALID', `${name} is ${value}: wanted a whole number from 1 to ${most}`);
 }
 
-/** Writes what is asked for, the mode last: it is what the process looks at. Returns the number of the request. */
-export function writeControl(file: RingFile, before: ControlState, request: ControlRequest): number {
-  const generation = before.generation + 1;
+/** Writes what is asked for, the mode last: it is what the process looks at. */
+export function writeControl(file: RingFile, before: ControlState, generation: number, request: ControlRequest): void {
   const bytes = Buffer.alloc(CONTROL_BYTES);
   bytes.writeUInt32LE(MODE[request.mode], CONTROL.mode);
   bytes.writeUInt32LE((before.pulse + 1) >>> 0, CONTROL.pulse);
@@ -46,7 +45,6 @@ export function writeControl(file: RingFile, before: ControlState, request: Cont
   bytes.writeBigUInt64LE(BigInt(generation), CONTROL.generation);
   file.write(bytes.subarray(CONTROL.pulse), HEADER.control + CONTROL.pulse);
   file.write(bytes.subarray(CONTROL.mode, CONTROL.mode + 4), HEADER.control + CONTROL.mode);
-  return generation;
 }
 
 /** Says that somebody looks: threads renew their clocks, and the lease goes on. */

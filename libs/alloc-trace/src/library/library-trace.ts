@@ -1,7 +1,7 @@
 import { TraceError } from '../errors.js';
 import { MAX_SITES, STATE } from '../ring/format.js';
 import type { RawStack, TraceObservation, TraceRequest, TraceSource } from '../trace-source.js';
-import { checkRequest, DEFAULT_SAMPLE_INTERVAL, writeControl } from './control.js';
+import { checkRequest, DEFAULT_SAMPLE_INTERVAL } from './control.js';
 import { closeFound, findRing, findRingIn, type FoundRing } from './find-ring.js';
 import { watchProcess, type ProcessWatch } from './process-watch.js';
 import { createTraceDeps, type TraceDeps } from './trace-deps.js';
@@ -203,13 +203,11 @@ function stackOf({ image, images }: Session, site: number): RawStack | undefined
 function stop(session: Session): void {
   if (session.stopped) return;
   session.stopped = true;
-  const { image, watch, deps } = session;
+  const { image, watch } = session;
   try {
     const { file, place } = image!.found;
     image!.reader.keepStacks();
-    const { control } = image!.reader.state();
-    if (watch?.alive() && !session.last?.ended)
-      writeControl(file, control, { ...session.wish, mode: 'DORMANT', leaseUntil: deps.bootTime() });
+    if (session.watch?.alive() && !session.last?.ended) image!.goDormant();
     else place?.remove(file);
   } finally {
     image!.close();

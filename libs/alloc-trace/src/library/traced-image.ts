@@ -1,10 +1,10 @@
 import type { TraceMode } from '@tidemark/contracts';
 import { TraceError } from '../errors.js';
-import { MODE } from '../ring/format.js';
+import { MAX_FRAMES, MODE, REFUSAL } from '../ring/format.js';
 import type { RingState } from '../ring/header.js';
 import { createRingReader, type RingReader } from '../ring/ring-reader.js';
 import { refusalOf } from '../ring/ring-warnings.js';
-import { renewControl, writeControl } from './control.js';
+import { DEFAULT_SAMPLE_INTERVAL, renewControl, writeControl } from './control.js';
 import { closeFound, type FoundRing } from './find-ring.js';
 import { createModuleFiles } from './module-file.js';
 import type { TraceDeps } from './trace-deps.js';
@@ -15,6 +15,8 @@ export interface TracedImage {
   readonly reader: RingReader;
   /** Switches the mode and waits until the library has seen it; not longer than a second, since it may make no call. */
   ask(wish: Wish): Promise<void>;
+  /** Asks for dormancy, which needs no answer: from its next call on the process takes the short way. */
+  goDormant(): void;
   /** Says that somebody looks. */
   renew(): void;
   /** Figures that a trace before this one left. */
@@ -46,22 +48,29 @@ export function createTracedImage(found: FoundRing, options: ImageOptions, deps:
     layout,
     fileOf: createModuleFiles(deps.procRoot, options.pid),
   });
-  /** Number of the activation that was over when this one was asked for. */
-  let over: number | null = null;
+  let pending: { generation: number; activation: number } | null = null;
+  let last: Wish = { mode: 'DORMANT', sampleInterval: DEFAULT_SAMPLE_INTERVAL, maxFrames: MAX_FRAMES };
   let pulse = reader.state().control.pulse;
 
   const leaseUntil = (): number => deps.bootTime() + deps.leaseMs;
 
+  const goDormant = (): void => {
+    const { control } = reader.state();
+    writeControl(file, control, control.generation + 1, { ...last, mode: 'DORMANT', leaseUntil: leaseUntil() });
+  };
+
   const ask = async (wish: Wish): Promise<void> => {
+    last = wish;
+    if (wish.mode === 'DORMANT') return goDormant();
     const state = reader.state();
-    if (isDormant(state, deps.bootTime())) over = state.activation;
+    const generation = generationAfter(state);
+    if (isDormant(state, deps.bootTime())) pending = { generation, activation: state.activation };
     pulse = (state.control.pulse + 1) >>> 0;
-    const generation = writeControl(file, state.control, { ...wish, leaseUntil: leaseUntil() });
+    writeControl(file, state.control, generation, { ...wish, leaseUntil: leaseUntil() });
     const refusal = await answer(reader, generation, deps);
-    if (refusal !== null && wish.mode !== 'DORMANT') {
-      writeControl(file, reader.state().control, { ...wish, mode: 'DORMANT', leaseUntil: leaseUntil() });
-      throw new TraceError('TRACE_REFUSED', `process ${options.pid} cannot be traced: ${refusal}`);
-    }
+    if (refusal === null) return;
+    goDormant();
+    throw new TraceError('TRACE_REFUSED', `process ${options.pid} cannot be traced: ${refusal}`);
   };
 
   const renew = (): void => {
@@ -73,15 +82,31 @@ export function createTracedImage(found: FoundRing, options: ImageOptions, deps:
     found,
     reader,
     ask,
+    goDormant,
     renew,
-    isVoid: ({ activation }) => activation === over,
+    isVoid: (state) => pending !== null && isUnanswered(state, pending),
     close: () => closeFound(found),
   };
 }
 
-/** Also when nobody renewed the lease: the library went dormant by itself then. */
+/**
+ * Two requests between which the library was not called must not look like three with a dormant one between: it would begin
+ * anew. So a request that is not in force yet is written over.
+ */
+function generationAfter({ applied, control }: RingState): number {
+  const isPending = control.mode !== MODE.DORMANT && applied < control.generation;
+  return isPending ? control.generation : control.generation + 1;
+}
+
+/** Also when nobody renewed the lease: the library goes dormant by itself then. */
 function isDormant({ control }: RingState, bootTime: number): boolean {
   return control.mode === MODE.DORMANT || (control.leaseUntil > 0 && control.leaseUntil < bootTime);
+}
+
+/** The number of the activation is written before that of the request; a refused request has none of its own. */
+function isUnanswered(state: RingState, pending: { generation: number; activation: number }): boolean {
+  if (state.applied < pending.generation) return true;
+  return state.refusal !== REFUSAL.NONE && state.activation === pending.activation;
 }
 
 /** Why the library does not do it; null when it does, or says nothing. */
