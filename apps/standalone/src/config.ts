@@ -39,6 +39,12 @@ export const sections = {
     hourDays: whole(1, 3650).default(400),
   }),
   collect: collectSettings,
+  trace: z.object({
+    /** Processes whose allocations are traced at once, at most. */
+    maxTraces: whole(1, 256).default(16),
+    /** Milliseconds between two looks at a traced process. */
+    interval: whole(100, 60_000).default(1_000),
+  }),
   detect: z.object({
     profile: oneOf(['production', 'demo']).default('production'),
   }),

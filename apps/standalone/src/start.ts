@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { createSymbolizer, openTrace } from '@tidemark/alloc-trace';
 import { TOPICS } from '@tidemark/contracts';
 import { createMemoryEventLog, type EventLog } from '@tidemark/event-log';
 import { startGraphServer, startLiveFeed, type GraphServer, type LiveFeed } from '@tidemark/graph';
@@ -7,7 +8,17 @@ import { createHistory, type History } from '@tidemark/history';
 import { startEmbeddedServer, type Credentials, type EmbeddedServer } from '@tidemark/history/embedded';
 import { DEMO_PROFILE, PRODUCTION_PROFILE } from '@tidemark/leak';
 import { createLiveView } from '@tidemark/live';
-import { startCollect, startDetect, startRecord, type DetectStage, type Stage } from '@tidemark/pipeline';
+import {
+  createProcessLookup,
+  readBoot,
+  startCollect,
+  startDetect,
+  startMatch,
+  startRecord,
+  startTrace,
+  type DetectStage,
+  type Stage,
+} from '@tidemark/pipeline';
 import {
   collectDefaultMetrics,
   createLifecycle,
@@ -90,6 +101,7 @@ async function startParts(
     registry,
   });
   await runStage(parts, 'detect', detect);
+  await runStage(parts, 'match', startMatch({ log, history, logger: logger.child({ part: 'match' }), registry }));
   const feed = await openFeed(parts, log, history, detect);
   const collect = startCollect({
     log,
@@ -103,6 +115,7 @@ async function startParts(
     registry,
   });
   await runStage(parts, 'collect', collect);
+  await runTrace(parts, log);
   const api = await openApi(parts, log, history, feed);
   const demo = config.demo ? startDemo() : undefined;
   if (demo) lifecycle.add(demo);
@@ -171,6 +184,26 @@ async function openFeed(parts: Parts, log: EventLog, history: History, detect: D
   lifecycle.add({ name: 'live view', stop: (deadlineMs) => feed.drain(deadlineMs) });
   await feed.ready;
   return feed;
+}
+
+/** Traces the processes of this host, when somebody asks for it. */
+async function runTrace(parts: Parts, log: EventLog): Promise<void> {
+  const { config, logger, registry, lifecycle } = parts;
+  const { procRoot, redact, commandLineLength } = config.collect;
+  const symbolizer = createSymbolizer();
+  lifecycle.add({ name: 'symbolizer', stop: () => symbolizer.close() });
+  const stage = startTrace({
+    log,
+    node: config.nodeId,
+    boot: readBoot(procRoot),
+    openTrace: (request) => openTrace(request),
+    symbolize: (frames) => symbolizer.symbolize(frames),
+    processes: createProcessLookup({ procRoot, redact, commandLineLength }),
+    ...config.trace,
+    logger: logger.child({ part: 'trace' }),
+    registry,
+  });
+  await runStage(parts, 'trace', stage);
 }
 
 /** Last of all, so that whoever is answered is answered by the whole system. */

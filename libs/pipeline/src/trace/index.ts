@@ -1,3 +1,3 @@
-export { createProcessLookup, type ProcessLookupOptions } from './process-lookup.js';
+export { createProcessLookup, readBoot, type ProcessLookupOptions } from './process-lookup.js';
 export { startTrace, type TraceDeps, type TraceStage } from './start-trace.js';
 export type { OpenTrace, ProcessLookup, Symbolize, TracedIdentity } from './trace-ports.js';

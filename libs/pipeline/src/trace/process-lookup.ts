@@ -4,11 +4,13 @@ import {
   createStatIdentity,
   fillFromStat,
   fillFromStatus,
+  readHost,
   ROW,
   statName,
   type Procfs,
 } from '@tidemark/procfs';
 import { createFactsReader } from '../collect/facts.js';
+import { bootOf } from '../collect/node-record.js';
 import { createRedactor } from '../collect/redact.js';
 import type { ProcessLookup } from './trace-ports.js';
 
@@ -63,4 +65,9 @@ function readProcessFile<T>(
   const outcome = file.read();
   file.close();
   return outcome === 'changed' ? parse(file.length) : undefined;
+}
+
+/** The boot id by which the processes of this host are named. Throws ProcfsError when `procRoot` is no proc file system. */
+export function readBoot(procRoot = '/proc'): string {
+  return bootOf(readHost(createProcfs({ root: procRoot })));
 }
