@@ -112,7 +112,9 @@ function headerLines(profile: TraceProfile, measure: ProfileMeasure, root: Flame
 }
 
 function boxMarkup({ box, x, width }: PlacedBox, root: FlameBox, colours: (box: FlameBox) => string): string {
-  const classes = ['b', box.leaks ? 'hot' : '', box.inlined ? 'inl' : '', box.merged > 0 ? 'merged' : ''];
+  // A box of which the smaller part leaks has the line alone.
+  const hot = box.leaks && 2 * box.leakingBytes >= box.bytes;
+  const classes = ['b', hot ? 'hot' : '', box.inlined ? 'inl' : '', box.merged > 0 ? 'merged' : ''];
   const leak = box.bytes > 0 ? box.leakingBytes / box.bytes : 0;
   const stripe = leak > 0 ? `<rect class="leak" y="${ROW - 3}" width="${percent(leak * 100)}" height="2"/>` : '';
   return (

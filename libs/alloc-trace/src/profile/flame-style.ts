@@ -31,7 +31,7 @@ border-radius:6px;background:#fff;color:#211f1c}
 .page{fill:#1a1917}.ink{fill:#efece6}.soft{fill:#a39e94}
 ${rules(DARK)}.none{fill:#38362f}
 .b text{fill:#f4f1eb}.b rect.f{stroke:#1a1917}.b:hover rect.f{stroke:#fff}
-.hotink{fill:#ff7b80}
+.hotink{fill:#ff7b80}.b:not(.hot) .leak{fill:#ff6067}
 input{background:#26241f;color:#efece6;border-color:#57534a}}
 `;
 
