@@ -10,3 +10,8 @@ export type { ProcessOrder, ProcessOrderField, ProcessPosition } from './process
 export type { ProcessSelection, SizeMetric } from './process-selection.js';
 export type { LiveProcess } from './process-view.js';
 export { quantile } from './quantile.js';
+export { createTraceBook } from './trace/trace-book.js';
+export type { TraceBook, TraceBookOptions, TraceChange } from './trace/trace-book.js';
+export type { TracedVerdict, TraceLedger } from './trace/trace-ledger.js';
+export { explainedShare } from './trace/trace-view.js';
+export type { LiveSite, LiveTrace, SiteOrderField } from './trace/trace-view.js';
