@@ -26,12 +26,13 @@ export const SITE_ROW_MS = 10_000;
  */
 export function allocationBlocks(chunks: readonly AllocationChunk[]): Block[] {
   const sorted = chunks.toSorted((a, b) => a.at - b.at || a.seq - b.seq);
+  // What is referred to comes first, so that whoever reads meanwhile finds it.
   return [
-    ...traceBlocks(sorted),
-    ...siteBlocks(sorted),
-    ...nameBlocks(sorted),
     ...stackBlocks(sorted),
+    ...nameBlocks(sorted),
     ...unmatchedBlocks(sorted),
+    ...siteBlocks(sorted),
+    ...traceBlocks(sorted),
   ];
 }
 
