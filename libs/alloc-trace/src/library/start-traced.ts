@@ -20,7 +20,7 @@ const LOOK_MS = 2;
 const SECURE_MS = 1000;
 
 /**
- * Starts a program with the library in it; its standard streams are this process's. Throws before it starts TRACE_REFUSED
+ * Starts a program with the library in it; its standard streams are this process's unless told otherwise. Throws before it starts TRACE_REFUSED
  * when the library cannot be loaded into it, TRACE_NOT_FOUND, TRACE_MISSING without library or tmpfs, TRACE_INVALID; after
  * that TRACE_REFUSED or TRACE_TIMEOUT when no ring file came, with the program ended.
  */
@@ -50,7 +50,7 @@ export async function startTraced(
       maxFrames: request.maxFrames,
       follow: options.follow ?? false,
     });
-    const child = spawn(program, words, { stdio: 'inherit', env, cwd: options.directory });
+    const child = spawn(program, words, { stdio: options.stdio ?? 'inherit', env, cwd: options.directory });
     const { pid, exited } = await started(program, child);
     const source = await sourceOf({ ...request, pid }, directory, { child, exited, deps });
     return programOf({ pid, source, exited, directory, options, request, deps });

@@ -1,3 +1,4 @@
+import type { StdioOptions } from 'node:child_process';
 import type { TraceRequest, TraceSource } from '../trace-source.js';
 
 export interface StartTracedOptions extends Omit<TraceRequest, 'pid'> {
@@ -5,6 +6,8 @@ export interface StartTracedOptions extends Omit<TraceRequest, 'pid'> {
   environment: NodeJS.ProcessEnv;
   /** Working directory of the program. Default: this process's. */
   directory?: string;
+  /** Its standard streams. Default: those of this process. */
+  stdio?: StdioOptions;
   /** Trace its children too, those that exec with it. Default: the program alone. */
   follow?: boolean;
   /** Called for each child process as it appears, when `follow` is on. */
