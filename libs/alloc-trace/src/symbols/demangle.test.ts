@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { demangle, readableName } from './demangle.js';
-import { available, run } from './programs.oracle.js';
+import { available, present, run } from './programs.oracle.js';
 
 const cplusplus = ['g++', 'nm', 'c++filt'].every((command) => available(command));
 
@@ -113,7 +113,7 @@ describe('Rust names', () => {
     expect(readableName('plain_c_function')).toBe('plain_c_function');
   });
 
-  it.skipIf(!available('rustc'))('read the same whichever scheme the compiler used', () => {
+  it.skipIf(!present('rustc'))('read the same whichever scheme the compiler used', () => {
     const file = join(mkdtempSync(join(tmpdir(), 'tidemark-rust-')), 'lib.rs');
     writeFileSync(
       file,

@@ -4,6 +4,7 @@ import { debugFileOfBuildId, debugFileOfLink } from './debug-file.js';
 import { demangle } from './demangle.js';
 import type { NearestFunction } from './elf-functions.js';
 import { openElf, type ElfFile } from './elf.js';
+import { functionStarts } from './function-starts.js';
 
 /** What can be asked about the addresses of one module. */
 export interface Image {
@@ -12,6 +13,8 @@ export interface Image {
   readonly buildId: string | null;
   /** The file with the most debug information: for tools. Null when nothing could be opened. */
   readonly file: string | null;
+  /** `fileIdentity` of the file when it was opened. */
+  readonly fileState: string | null;
   /** Why it is not known what there should be to know; null when all is well. */
   readonly problem: string | null;
   /** A tool failed on the file: it is not asked again. */
@@ -37,23 +40,32 @@ export async function fileIdentity(path: string): Promise<string | null> {
 export async function openImage(module: TracedModule, debugRoots: readonly string[]): Promise<Image> {
   const { program, problem } = await openProgram(module);
   const buildId = module.buildId ?? program?.buildId ?? null;
+  const roots = [...debugRoots, ...ownRoots(module)];
   const debug =
-    (buildId === null ? null : await debugFileOfBuildId(buildId, debugRoots)) ??
-    (program === null ? null : await debugFileOfLink(program, program.name, module.path, debugRoots));
+    (buildId === null ? null : await debugFileOfBuildId(buildId, roots)) ??
+    (program === null ? null : await debugFileOfLink(program, program.name, module.path, roots));
   const elves = [debug, program].filter((elf) => elf !== null);
   const file = elves[0]?.name ?? null;
-  const tag = buildId ?? (file === null ? null : await fileIdentity(file));
+  const fileState = file === null ? null : await fileIdentity(file);
+  let starts: ReturnType<typeof startsOf> | undefined;
   return {
-    identity: `${buildId === null ? 'file' : 'build'}:${tag ?? module.path}`,
+    identity: `${buildId === null ? 'file' : 'build'}:${buildId ?? fileState ?? module.path}`,
     buildId,
     file,
+    fileState,
     problem: file === null ? problem : null,
     toolFailed: false,
-    functionAt: (address) => functionAt(elves, address),
+    functionAt: (address) => functionAt(elves, () => (starts ??= startsOf(program)), address),
     close: async () => {
       await Promise.all(elves.map((elf) => elf.close()));
     },
   };
+}
+
+/** A process in a container may have debug files of its own; they are believed for their build id alone. */
+function ownRoots({ file }: TracedModule): string[] {
+  const root = file === null ? null : /^\/proc\/\d+\/root(?=\/)/.exec(file);
+  return root === null ? [] : [`${root[0]}/usr/lib/debug`];
 }
 
 async function openProgram({
@@ -77,19 +89,29 @@ async function openProgram({
   }
 }
 
+type FunctionStarts = Awaited<ReturnType<typeof functionStarts>>;
+
+async function startsOf(program: ElfFile | null): Promise<FunctionStarts> {
+  return program === null ? () => null : functionStarts(program);
+}
+
 async function functionAt(
   elves: readonly ElfFile[],
+  starts: () => Promise<FunctionStarts>,
   address: number,
 ): Promise<{ name: string; inside: boolean } | null> {
-  let best: (NearestFunction & { elf: ElfFile }) | undefined;
+  let best: NearestFunction | undefined;
   for (const elf of elves) {
     const found = await nearest(elf, address);
     if (found === null || found.name === '' || !sameSection(elf, found.address, address)) continue;
     if (found.inside) return { name: demangle(found.name), inside: true };
-    if (best === undefined || found.address > best.address) best = { ...found, elf };
+    if (best === undefined || found.address > best.address) best = found;
   }
   if (best === undefined || address - best.address > MAX_DISTANCE) return null;
-  return { name: `${demangle(best.name)}+0x${(address - best.address).toString(16)}`, inside: false };
+  // All of a nameless function goes by one name: where it begins behind the symbol.
+  const start = (await starts())(address);
+  const place = start !== null && start > best.address ? start : address;
+  return { name: `${demangle(best.name)}+0x${(place - best.address).toString(16)}`, inside: false };
 }
 
 async function nearest(elf: ElfFile, address: number): Promise<NearestFunction | null> {

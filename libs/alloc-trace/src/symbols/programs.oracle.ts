@@ -15,6 +15,16 @@ export function available(command: string, probe = '--version'): boolean {
   }
 }
 
+/** Whether a command is there that tests can do without everywhere. */
+export function present(command: string): boolean {
+  try {
+    execFileSync(command, ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export function temporaryDirectory(): string {
   return mkdtempSync(join(tmpdir(), 'tidemark-symbols-'));
 }

@@ -185,12 +185,15 @@ async function answer(state: State, { image, addresses }: Question, found: Map<s
     const batch = all.slice(from, from + BATCH);
     // The return address may lie behind a call that does not return: in the next line, or in the next function.
     const calls = batch.map((address) => Math.max(0, address - 1));
-    const named = await askTool(state, image, calls);
+    const asked = await askTool(state, image, calls);
+    // What came in the place of the file meanwhile may have been read instead.
+    const now = image.file === null ? null : await fileIdentity(image.file);
+    const named = now === null || now === image.fileState ? asked : undefined;
     for (const [index, address] of batch.entries()) {
       const names = (await improve(image, calls[index]!, named?.[index])).map(readable);
       const key = nameKey(image.identity, address);
       found.set(key, names);
-      state.names.set(key, names);
+      if (now === image.fileState) state.names.set(key, names);
     }
   }
 }
@@ -221,7 +224,7 @@ async function askTool(state: State, image: Image, calls: readonly number[]): Pr
     addProblem(state, 'neither llvm-symbolizer nor addr2line is installed: functions are named without source lines');
     return undefined;
   }
-  const fresh = await prepareTool(state, tool, file);
+  const fresh = prepareTool(state, tool, image);
   const attempts = fresh ? 1 : 2;
   for (let attempt = 1; attempt <= attempts; attempt++) {
     try {
@@ -239,15 +242,14 @@ async function askTool(state: State, image: Image, calls: readonly number[]): Pr
 }
 
 /** Whether the tool begins anew: it must forget a path at which another file lies by now. */
-async function prepareTool(state: State, tool: NamingTool, file: string): Promise<boolean> {
-  const now = (await fileIdentity(file)) ?? 'gone';
-  const before = state.toolFiles.get(file);
-  const replaced = before !== undefined && before !== now;
+function prepareTool(state: State, tool: NamingTool, { file, fileState }: Image): boolean {
+  const before = state.toolFiles.get(file ?? '');
+  const replaced = before !== undefined && before !== fileState;
   if (replaced || state.toolFiles.size >= MAX_TOOL_FILES) {
     tool.forget();
     state.toolFiles.clear();
   }
   const fresh = state.toolFiles.size === 0;
-  state.toolFiles.set(file, now);
+  state.toolFiles.set(file ?? '', fileState ?? '');
   return fresh;
 }
