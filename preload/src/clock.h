@@ -6,7 +6,7 @@
 
 #include "ring.h"
 
-extern bool at_clock_counter; /* the counter is the clock */
+extern bool at_clock_counter AT_INTERNAL; /* the counter is the clock */
 
 /* Chooses the clock and takes a first measure of its rate. Once. Takes about 20 microseconds. */
 void at_clock_init(void);

@@ -9,9 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ring.h"
+
 #define AT_FILTER_BYTES 262144u
 
-extern uint8_t at_filter[AT_FILTER_BYTES];
+extern uint8_t at_filter[AT_FILTER_BYTES] AT_INTERNAL;
 
 void at_filter_clear(void);
 void at_filter_add(uint64_t address);

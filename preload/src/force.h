@@ -19,7 +19,7 @@ struct at_force {
   int64_t young_ticks;
   bool filtered; /* every sampled block is in the filter, and no other is in the table but maps */
 };
-extern struct at_force at_force;
+extern struct at_force at_force AT_INTERNAL;
 
 /* Acts on at_control when nobody else is doing so. May change errno. */
 void at_control_apply(void);

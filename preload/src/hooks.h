@@ -16,8 +16,11 @@
 #define AT_EXPORT __attribute__((visibility("default")))
 #define AT_TRACED __attribute__((noinline, hot))
 
-/* The one test while the library is dormant. The word is read without the memory order of anything: it is a hint. */
-#define AT_IS_DORMANT() AT_LIKELY(__atomic_load_n(&at_header_page.header.control.mode, __ATOMIC_RELAXED) == AT_MODE_DORMANT)
+/*
+ * The one test while the library is dormant. A plain read, so that it is one instruction: the word is a hint, and whoever finds
+ * it set looks again.
+ */
+#define AT_IS_DORMANT() AT_LIKELY(at_header_page.header.control.mode == AT_MODE_DORMANT)
 
 /* These as this library defines them, whatever the names mean to others. */
 void *at_hooks_own_malloc(size_t bytes);

@@ -13,7 +13,7 @@ struct at_books {
   bool shared;
 };
 
-extern struct at_lane *at_lane_shared; /* lane 0 */
+extern struct at_lane *at_lane_shared AT_INTERNAL; /* lane 0 */
 
 /* Finds the lanes of the file that has been made. */
 void at_lane_open(void);

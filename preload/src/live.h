@@ -11,10 +11,10 @@ struct at_level {
   struct at_live *entries;
   const unsigned char *groups; /* bitmap */
 };
-extern struct at_level at_levels[AT_LEVELS];
-extern uint32_t at_levels_used; /* levels from here on hold nothing */
-extern bool at_live_crowded;    /* entries of an earlier activation may be in the table */
-extern const char *at_live_single; /* __libc_single_threaded, or a NUL byte where there is no such thing */
+extern struct at_level at_levels[AT_LEVELS] AT_INTERNAL;
+extern uint32_t at_levels_used AT_INTERNAL; /* levels from here on hold nothing */
+extern bool at_live_crowded AT_INTERNAL;    /* entries of an earlier activation may be in the table */
+extern const char *at_live_single AT_INTERNAL; /* __libc_single_threaded, or a NUL byte where there is no such thing */
 
 /* Finds the regions of the file that has been made. */
 void at_live_open(void);

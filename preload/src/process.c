@@ -74,7 +74,8 @@ static void wipe_on_fork(void) {
 
 static void start(void) {
   at_settings_read();
-  if (getauxval(AT_SECURE) != 0 || !is_first()) {
+  /* Pages of another size cannot be laid over one of ours. */
+  if (getauxval(AT_SECURE) != 0 || getauxval(AT_PAGESZ) != AT_PAGE || !is_first()) {
     set_mode(AT_MODE_DORMANT);
     return;
   }

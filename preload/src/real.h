@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ring.h"
+
 /*
  * Always callable: before the next definitions are known, these serve from the bootstrap arena. Where there is no next
  * definition, the member does the same by other means.
@@ -30,7 +32,7 @@ struct at_real {
   int (*munmap)(void *address, size_t bytes);
   void *(*mremap)(void *address, size_t old_bytes, size_t bytes, int flags, ...);
 };
-extern struct at_real at_real;
+extern struct at_real at_real AT_INTERNAL;
 
 /* Finds them. Once; until it returns, calls of this and other threads are served by the arena. */
 void at_real_find(void);

@@ -15,6 +15,9 @@
 #define AT_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define AT_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
+/* Of this library alone, which lets the compiler reach it without the table of global offsets. */
+#define AT_INTERNAL __attribute__((visibility("hidden")))
+
 /*
  * Values of at_control.mode that only the library's own memory holds, never the file: while they stand, the page under
  * at_header_page is private. They make the one test of the hot path fail, so that the slow path looks.
@@ -30,7 +33,7 @@ union at_header_page {
   struct at_header header;
   unsigned char bytes[AT_PAGE];
 };
-extern union at_header_page at_header_page;
+extern union at_header_page at_header_page AT_INTERNAL;
 
 /*
  * What an active mode needs. The pointers are valid, and the regions readable and writable where at_ring_use has said so,
@@ -49,7 +52,7 @@ struct at_ring {
   uint32_t stacks;     /* enum at_stacks of the request in force, checked */
   uint32_t max_frames; /* 1 to AT_MAX_FRAMES, checked */
 };
-extern struct at_ring at_ring;
+extern struct at_ring at_ring AT_INTERNAL;
 
 /*
  * Makes sure that memory stands behind `bytes` bytes at `offset` of a region (or of a part with a bitmap), so that

@@ -20,7 +20,7 @@ struct at_settings {
   bool keep;
   bool verbose;
 };
-extern struct at_settings at_settings;
+extern struct at_settings at_settings AT_INTERNAL;
 
 void at_settings_read(void);
 

@@ -33,10 +33,10 @@ struct at_thread {
   uint32_t interval; /* that lane->remaining was drawn with */
 };
 
-extern __thread struct at_thread at_self __attribute__((tls_model("initial-exec")));
+extern __thread struct at_thread at_self AT_INTERNAL __attribute__((tls_model("initial-exec")));
 
 /* Stands for a thread that can have nothing of its own now: lane 0, no memory of stacks. */
-extern struct at_thread at_nobody;
+extern struct at_thread at_nobody AT_INTERNAL;
 
 /*
  * Whose the mapped file is. The page is wiped in a forked child, however it was made, so that the child sees that the
@@ -46,8 +46,8 @@ union at_owner_page {
   uint64_t key; /* names the request in force and the file; 0: not ours */
   unsigned char bytes[AT_PAGE];
 };
-extern union at_owner_page at_owner_page;
-extern bool at_owner_checked; /* the kernel wipes the page; else nothing may be taken from it alone */
+extern union at_owner_page at_owner_page AT_INTERNAL;
+extern bool at_owner_checked AT_INTERNAL; /* the kernel wipes the page; else nothing may be taken from it alone */
 
 struct at_thread *at_enter_slowly(struct at_thread *self);
 
