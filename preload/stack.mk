@@ -48,3 +48,11 @@ $(STACK_OUT)/memo-%: test/unit/stack-memo-test.c test/unit/stack-trees.c $(STACK
 	$(CC) -std=gnu11 -g $(STACK_WARN) $(SHAPE_$*) -DPLUGIN_A='"$(abspath $(STACK_OUT))/plugin-a.so"' -c -o $@-test.o \
 	  test/unit/stack-memo-test.c
 	$(CC) -o $@ $@-test.o $@-trees.o $(STACK_OBJECTS) $(STACK_LIBS)
+
+bench-stack: $(STACK_SHAPES:%=$(STACK_OUT)/bench-%)
+	for bench in $^; do echo $$bench; $$bench || exit 1; done
+
+$(STACK_OUT)/bench-%: test/unit/stack-bench.c test/unit/stack-trees.c $(STACK_OBJECTS)
+	$(CC) -std=gnu11 -g $(STACK_WARN) $(SHAPE_$*) -c -o $@-trees.o test/unit/stack-trees.c
+	$(CC) -std=gnu11 -O2 -g $(STACK_WARN) -c -o $@-test.o test/unit/stack-bench.c
+	$(CC) -o $@ $@-test.o $@-trees.o $(STACK_OBJECTS) $(STACK_LIBS)

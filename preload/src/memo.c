@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "modules.h"
+#include "unwind-rules.h"
 
 #define PLACES_LIMIT 0xffff0000u
 #define OFFSET_LIMIT 0xffffu
@@ -16,12 +17,14 @@ static uint32_t growth(const struct at_memo *memo) {
 
 static void forget(struct at_memo *memo) {
   memo->head = 0;
+  memset(memo->deep, 0, sizeof memo->deep);
   memset(memo->slots, 0, sizeof memo->slots);
 }
 
 void at_memo_clear(struct at_memo *memo) {
   __atomic_fetch_sub(&grown, growth(memo), __ATOMIC_RELAXED);
   memo->words = 0;
+  memo->stamp = 0;
   memset(&memo->own, 0, sizeof memo->own);
   forget(memo);
 }
@@ -65,47 +68,128 @@ static uint64_t reach_of(const struct at_walk *walk, uint64_t frame) {
   return reach;
 }
 
+/* Where a call would be found. */
+struct key {
+  uint64_t hash;
+  uint32_t length; /* return addresses that went into it */
+  /* the outermost of them and its frame */
+  uint64_t address;
+  uint64_t sp;
+  uint64_t rbp_at; /* 0: lost */
+};
+
+static bool owns(const struct at_memo *memo, uint64_t address) {
+  return address % 8 == 0 && address >= memo->own.low && address < memo->own.high;
+}
+
+/* One frame outwards; false: the words are not known to be there, or the rule is none of the simple ones. */
+static bool step(const struct at_memo *memo, struct key *key, uint64_t rule) {
+  uint64_t base = key->sp;
+  if (at_rule_kind(rule) == AT_RULE_RBP) {
+    if (!owns(memo, key->rbp_at)) return false;
+    base = at_memo_word(key->rbp_at);
+  } else if (at_rule_kind(rule) != AT_RULE_RSP) return false;
+  uint64_t cfa = base + (uint64_t)at_rule_offset(rule);
+  if (cfa <= key->sp || !owns(memo, cfa - 8)) return false;
+  uint32_t saved = at_rule_rbp(rule);
+  if (at_saved_kind(saved) == AT_SAVED_CFA) key->rbp_at = cfa + (uint64_t)at_saved_bytes(saved);
+  else if (at_saved_kind(saved) != AT_SAVED_SAME) key->rbp_at = 0;
+  key->address = at_memo_word(cfa - 8);
+  key->sp = cfa;
+  key->length++;
+  return true;
+}
+
+static struct key key_of(const struct at_memo *memo, uint64_t frame, uint32_t shape) {
+  uint64_t address = at_memo_word(frame + 8);
+  struct key key = {at_memo_hash(address, frame, shape), 1, address, frame + 16, frame};
+  for (;;) {
+    const struct at_memo_deep *deep = at_memo_deep(memo, key.address);
+    if (deep->address != key.address || key.length == AT_MEMO_DEEPEST || !step(memo, &key, deep->rule)) return key;
+    key.hash = at_memo_hash(key.address, key.hash, key.length);
+  }
+}
+
+__attribute__((no_sanitize("address"))) uint32_t at_memo_find_deep(const struct at_memo *memo, uint64_t frame,
+                                                                   uint32_t shape) {
+  return at_memo_lookup(memo, key_of(memo, frame, shape).hash, frame, shape);
+}
+
+__attribute__((no_sanitize("address"))) bool at_memo_same_foreign(const uint64_t *entry, uint64_t frame) {
+  uint64_t count = (entry[1] & ~AT_MEMO_FOREIGN) >> 32;
+  const uint64_t *values = entry + AT_MEMO_HEAD;
+  const uint16_t *offsets = (const uint16_t *)(values + count);
+  uint64_t known = 0; /* page that was looked at last */
+  for (uint64_t i = 0; i < count; i++) {
+    uint64_t address = frame + offsets[i] * 8u;
+    if ((address ^ known) >= AT_PAGE && !at_unwind_readable(address, address + 8)) return false;
+    known = address & ~(uint64_t)(AT_PAGE - 1);
+    if (at_memo_word(address) != values[i]) return false;
+  }
+  return true;
+}
+
+/* Has keys that end at this address go one frame further from now on. */
+static void deepen(struct at_memo *memo, uint64_t address) {
+  uint64_t rule;
+  at_frame name;
+  if (!at_rules_find(address, memo->stamp, &rule, &name)) return;
+  if (at_rule_kind(rule) != AT_RULE_RSP && at_rule_kind(rule) != AT_RULE_RBP) return;
+  struct at_memo_deep *deep = (struct at_memo_deep *)at_memo_deep(memo, address);
+  deep->address = address;
+  deep->rule = rule;
+}
+
 /* Slot for the key: a dead one, or the oldest. Counts the entries that have the same key. */
-static struct at_memo_slot *choose(struct at_memo *memo, struct at_memo_key key, uint64_t stamp, uint64_t where,
-                                   uint32_t *alike) {
-  struct at_memo_slot *set = &memo->slots[at_memo_set(key.hash)];
+static struct at_memo_slot *choose(struct at_memo *memo, uint64_t hash, uint64_t where, uint32_t *alike) {
+  struct at_memo_slot *set = &memo->slots[at_memo_set(hash)];
   struct at_memo_slot *chosen = NULL;
   *alike = 0;
   for (uint32_t way = 0; way < AT_MEMO_WAYS; way++) {
     const uint64_t *entry = set[way].tag == 0 ? NULL : at_memo_entry(memo, &set[way]);
-    bool dead = entry == NULL || entry[0] != stamp;
-    if (dead) set[way].tag = 0;
-    else if (set[way].tag == at_memo_tag(key.hash) && entry[1] == where) ++*alike;
+    if (entry == NULL) set[way].tag = 0;
+    else if (set[way].tag == at_memo_tag(hash) && entry[0] == where) ++*alike;
     if (chosen != NULL && chosen->tag == 0) continue;
-    if (dead || chosen == NULL || memo->head - set[way].place > memo->head - chosen->place) chosen = &set[way];
+    if (entry == NULL || chosen == NULL || memo->head - set[way].place > memo->head - chosen->place) chosen = &set[way];
   }
   return chosen;
+}
+
+static void write_entry(struct at_memo *memo, uint32_t place, uint64_t where, const struct at_walk *walk, uint32_t site,
+                        uint32_t count) {
+  uint64_t frame = where & 0xffffffffffffu;
+  uint64_t *values = &memo->circle[place & (memo->words - 1)] + AT_MEMO_HEAD;
+  uint16_t *offsets = (uint16_t *)(values + count);
+  uint64_t foreign = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    const struct at_word *word = &walk->words[i < walk->word_count ? i : walk->word_count - 1];
+    values[i] = word->value;
+    offsets[i] = (uint16_t)((word->address - frame) / 8);
+    if (!owns(memo, word->address)) foreign = AT_MEMO_FOREIGN;
+  }
+  values[-2] = where;
+  values[-1] = site | (uint64_t)count << 32 | foreign;
 }
 
 void at_memo_put(struct at_memo *memo, uint64_t frame, uint64_t stamp, uint32_t shape, const struct at_walk *walk,
                  uint32_t site) {
   if (!walk->repeatable || walk->word_count == 0 || (stamp & AT_STAMP_CLOSING) != 0) return;
-  uint64_t reach = reach_of(walk, frame);
-  if (reach > OFFSET_LIMIT) return;
-  uint32_t count = walk->word_count;
-  uint64_t where = (uint64_t)shape << 48 | frame;
+  if (frame >> 48 != 0 || reach_of(walk, frame) > OFFSET_LIMIT) return;
+  if (memo->stamp != stamp) {
+    forget(memo);
+    memo->stamp = stamp;
+  }
+  uint32_t count = (walk->word_count + AT_MEMO_GROUP - 1) & ~(AT_MEMO_GROUP - 1);
+  uint64_t where = at_memo_where(frame, shape);
   uint32_t alike;
-  struct at_memo_key key = at_memo_key(memo, frame, stamp, shape);
-  choose(memo, key, stamp, where, &alike);
-  if (alike >= 2 && key.length < AT_MEMO_DEEPEST) {
-    at_rules_deepen(key.last, stamp);
-    key = at_memo_key(memo, frame, stamp, shape);
+  struct key key = key_of(memo, frame, shape);
+  choose(memo, key.hash, where, &alike);
+  if (alike >= 2) {
+    deepen(memo, key.address);
+    key = key_of(memo, frame, shape);
   }
-  uint32_t place = reserve(memo, AT_MEMO_HEAD + count + (count + 3) / 4);
-  struct at_memo_slot *slot = choose(memo, key, stamp, where, &alike);
-  uint64_t *entry = &memo->circle[place & (memo->words - 1)];
-  entry[0] = stamp;
-  entry[1] = where;
-  entry[2] = site | (uint64_t)count << 32 | reach << 48;
-  uint16_t *offsets = (uint16_t *)(entry + AT_MEMO_HEAD + count);
-  for (uint32_t i = 0; i < count; i++) {
-    entry[AT_MEMO_HEAD + i] = walk->words[i].value;
-    offsets[i] = (uint16_t)((walk->words[i].address - frame) / 8);
-  }
+  uint32_t place = reserve(memo, AT_MEMO_HEAD + count + count / 4);
+  struct at_memo_slot *slot = choose(memo, key.hash, where, &alike);
+  write_entry(memo, place, where, walk, site, count);
   *slot = (struct at_memo_slot){at_memo_tag(key.hash), place};
 }

@@ -16,95 +16,75 @@
 #include <stdint.h>
 
 #include "ring.h"
-#include "unwind-rules.h"
+#include "unwind-rule.h"
 #include "unwind.h"
 
 #define AT_MEMO_WAYS 4u
-#define AT_MEMO_SET_BITS 8u
-#define AT_MEMO_FIRST_WORDS 4096u                /* 32 KiB */
-#define AT_MEMO_WORDS 32768u                     /* 256 KiB */
-#define AT_MEMO_BUDGET ((uint64_t)2 << 20)       /* bytes beyond the first, all threads together */
-#define AT_MEMO_DEEPEST 8u                       /* return addresses in a key */
-#define AT_MEMO_HEAD 3u
+#define AT_MEMO_SET_BITS 10u
+#define AT_MEMO_FIRST_WORDS 4096u          /* 32 KiB */
+#define AT_MEMO_WORDS 131072u              /* 1 MiB */
+#define AT_MEMO_BUDGET ((uint64_t)4 << 20) /* bytes beyond the first, all threads together */
+#define AT_MEMO_DEEPEST 8u                 /* return addresses in a key */
+#define AT_MEMO_DEEP_BITS 8u
+#define AT_MEMO_HEAD 2u
+#define AT_MEMO_GROUP 4u /* words compared at once; an entry's last is repeated to fill a group */
 
 struct at_memo_slot {
   uint32_t tag;
   uint32_t place; /* where its entry begins, counted through all turns of the circle */
 };
 
+/* A return address behind which several callers were taken for each other: keys go on to the frame that `rule` leads to. */
+struct at_memo_deep {
+  uint64_t address;
+  uint64_t rule;
+};
+
 /*
- * Entry: stamp; frame address | shape << 48; site | count << 32 | reach << 48; `count` values; `count` offsets of 16 bits from the
- * frame address, in words. `reach` is the highest offset.
+ * Entry: frame address | shape << 48; site | count << 32 | foreign << 63; `count` values; `count` offsets of 16 bits from the frame
+ * address, in words. `count` is a multiple of AT_MEMO_GROUP. Foreign entries reach beyond what is known of the thread's own stack.
  */
 struct at_memo {
-  struct at_own_stack own;
-  uint32_t head; /* where the next entry begins; entries between head - words and head are whole */
-  uint32_t words; /* size of the circle, a power of two; 0: not used yet */
+  struct at_own_stack own; /* only ever grows while entries are remembered */
+  uint64_t stamp;          /* of all that is remembered */
+  uint32_t head;           /* where the next entry begins; entries between head - words and head are whole */
+  uint32_t words;          /* size of the circle, a power of two; 0: not used yet */
+  struct at_memo_deep deep[1u << AT_MEMO_DEEP_BITS];
   struct at_memo_slot slots[(1u << AT_MEMO_SET_BITS) * AT_MEMO_WAYS];
   uint64_t circle[AT_MEMO_WORDS];
 };
 
-/* Where a call would be found. */
-struct at_memo_key {
-  uint64_t hash;
-  uint64_t last; /* outermost return address that went into it */
-  uint32_t length;
-};
+#define AT_MEMO_FOREIGN ((uint64_t)1 << 63)
 
-/* Remembers what a repeatable walk came to, if it fits. */
+/* Remembers what a repeatable walk came to, if it fits. `stamp` is that of before the walk. */
 void at_memo_put(struct at_memo *memo, uint64_t frame, uint64_t stamp, uint32_t shape, const struct at_walk *walk,
                  uint32_t site);
 
-/* Forgets everything. */
+/* Forgets everything, the thread's stack too. */
 void at_memo_clear(struct at_memo *memo);
+
+/* As at_memo_find, for a call whose return address is deep. */
+uint32_t at_memo_find_deep(const struct at_memo *memo, uint64_t frame, uint32_t shape);
+
+/* As at_memo_same, for an entry that is foreign. */
+bool at_memo_same_foreign(const uint64_t *entry, uint64_t frame);
 
 static inline uint64_t at_memo_word(uint64_t address) { return *(const uint64_t *)(uintptr_t)address; }
 
-static inline bool at_memo_owns(const struct at_memo *memo, uint64_t address) {
-  return address >= memo->own.low && address < memo->own.high;
-}
-
-/* One frame outwards by a rule that at_rules_deepen allows; false: the words are not known to be there. */
-static inline bool at_memo_step(const struct at_memo *memo, uint64_t rule, uint64_t *sp, uint64_t *rbp_at, uint64_t *pc) {
-  uint64_t base = *sp;
-  if (at_rule_kind(rule) == AT_RULE_RBP) {
-    if (!at_memo_owns(memo, *rbp_at) || *rbp_at % 8 != 0) return false;
-    base = at_memo_word(*rbp_at);
-  }
-  uint64_t cfa = base + (uint64_t)at_rule_offset(rule);
-  if (cfa <= *sp || !at_memo_owns(memo, cfa - 8) || cfa % 8 != 0) return false;
-  uint32_t saved = at_rule_rbp(rule);
-  if (at_saved_kind(saved) == AT_SAVED_CFA) *rbp_at = cfa + (uint64_t)at_saved_bytes(saved);
-  else if (at_saved_kind(saved) != AT_SAVED_SAME) *rbp_at = 0;
-  *pc = at_memo_word(cfa - 8);
-  *sp = cfa;
-  return true;
-}
-
-static inline uint64_t at_memo_mix(uint64_t hash, uint64_t value) {
-  hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
+static inline uint64_t at_memo_hash(uint64_t address, uint64_t frame, uint32_t shape) {
+  uint64_t hash = (address ^ frame << 16 ^ shape) * 0x9e3779b97f4a7c15ULL;
   return hash ^ hash >> 32;
 }
 
-static inline struct at_memo_key at_memo_key(const struct at_memo *memo, uint64_t frame, uint64_t stamp, uint32_t shape) {
-  uint64_t sp = frame + 16;
-  uint64_t rbp_at = frame;
-  uint64_t pc = at_memo_word(frame + 8);
-  uint64_t rule;
-  at_frame name;
-  struct at_memo_key key = {at_memo_mix(pc, frame << 16 | shape), pc, 1};
-  while (at_rules_find(pc, stamp, &rule, &name) && AT_UNLIKELY((rule & AT_RULE_DEEP) != 0)) {
-    if (key.length == AT_MEMO_DEEPEST || !at_memo_step(memo, rule, &sp, &rbp_at, &pc)) break;
-    key.hash = at_memo_mix(key.hash, pc);
-    key.last = pc;
-    key.length++;
-  }
-  return key;
+static inline const struct at_memo_deep *at_memo_deep(const struct at_memo *memo, uint64_t address) {
+  return &memo->deep[(address * 0xff51afd7ed558ccdULL) >> (64 - AT_MEMO_DEEP_BITS)];
 }
 
 static inline uint32_t at_memo_tag(uint64_t hash) { return (uint32_t)hash | 1u; }
 
 static inline uint32_t at_memo_set(uint64_t hash) { return (uint32_t)(hash >> (64 - AT_MEMO_SET_BITS)) * AT_MEMO_WAYS; }
+
+static inline uint64_t at_memo_where(uint64_t frame, uint32_t shape) { return (uint64_t)shape << 48 | frame; }
 
 /* The entry of a slot; NULL: it was overwritten. */
 static inline const uint64_t *at_memo_entry(const struct at_memo *memo, const struct at_memo_slot *slot) {
@@ -112,37 +92,44 @@ static inline const uint64_t *at_memo_entry(const struct at_memo *memo, const st
   return &memo->circle[slot->place & (memo->words - 1)];
 }
 
-static inline uint32_t at_memo_count(const uint64_t *entry) { return (uint32_t)(entry[2] >> 32) & 0xffffu; }
-
-/* Whether all words of the entry can be read: checked on stacks that are not known to be the thread's own. */
-static inline bool at_memo_within(const struct at_memo *memo, const uint64_t *entry, uint64_t frame) {
-  uint64_t last = frame + (entry[2] >> 48) * 8;
-  if (AT_LIKELY(frame >= memo->own.low && last < memo->own.high)) return true;
-  return at_unwind_readable(frame, last + 8);
-}
-
+/* Whether the words of an entry are on the stack now. */
 static inline __attribute__((always_inline)) bool at_memo_same(const uint64_t *entry, uint64_t frame) {
-  uint32_t count = at_memo_count(entry);
   const uint64_t *value = entry + AT_MEMO_HEAD;
-  const uint16_t *offset = (const uint16_t *)(value + count);
-  for (uint32_t i = 0; i < count; i++) {
-    if (at_memo_word(frame + offset[i] * 8u) != value[i]) return false;
-  }
+  const uint64_t *end = value + (entry[1] >> 32);
+  const uint16_t *offset = (const uint16_t *)end;
+  const uint64_t *stack = (const uint64_t *)(uintptr_t)frame;
+  do {
+    if (stack[offset[0]] != value[0]) return false;
+    if (stack[offset[1]] != value[1]) return false;
+    if (stack[offset[2]] != value[2]) return false;
+    if (stack[offset[3]] != value[3]) return false;
+    value += AT_MEMO_GROUP;
+    offset += AT_MEMO_GROUP;
+  } while (value != end);
   return true;
 }
 
-/* Site of the call, if it is known; AT_SITE_NONE: it has to be walked. */
-static inline uint32_t at_memo_find(const struct at_memo *memo, uint64_t frame, uint64_t stamp, uint32_t shape) {
-  uint64_t hash = at_memo_key(memo, frame, stamp, shape).hash;
-  uint32_t tag = at_memo_tag(hash);
+static inline __attribute__((always_inline)) uint32_t at_memo_lookup(const struct at_memo *memo, uint64_t hash,
+                                                                     uint64_t frame, uint32_t shape) {
   const struct at_memo_slot *slot = &memo->slots[at_memo_set(hash)];
-  for (uint32_t way = 0; way < AT_MEMO_WAYS; way++, slot++) {
-    if (slot->tag != tag) continue;
+  const struct at_memo_slot *end = slot + AT_MEMO_WAYS;
+  do {
+    if (slot->tag != at_memo_tag(hash)) continue;
     const uint64_t *entry = at_memo_entry(memo, slot);
-    if (entry == NULL || entry[0] != stamp || entry[1] != ((uint64_t)shape << 48 | frame)) continue;
-    if (AT_LIKELY(at_memo_within(memo, entry, frame) && at_memo_same(entry, frame))) return (uint32_t)entry[2];
-  }
+    if (entry == NULL || entry[0] != at_memo_where(frame, shape)) continue;
+    if (AT_UNLIKELY((int64_t)entry[1] < 0) && at_memo_same_foreign(entry, frame)) return (uint32_t)entry[1];
+    if (AT_LIKELY((int64_t)entry[1] >= 0 && at_memo_same(entry, frame))) return (uint32_t)entry[1];
+  } while (++slot != end);
   return AT_SITE_NONE;
+}
+
+/* Site of the call, if it is known; AT_SITE_NONE: it has to be walked. */
+static inline __attribute__((always_inline)) uint32_t at_memo_find(const struct at_memo *memo, uint64_t frame,
+                                                                   uint64_t stamp, uint32_t shape) {
+  uint64_t address = at_memo_word(frame + 8);
+  if (AT_UNLIKELY(memo->stamp != stamp)) return AT_SITE_NONE;
+  if (at_memo_deep(memo, address)->address == address) return at_memo_find_deep(memo, frame, shape);
+  return at_memo_lookup(memo, at_memo_hash(address, frame, shape), frame, shape);
 }
 
 #endif

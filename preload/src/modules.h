@@ -28,7 +28,7 @@ struct at_object {
 };
 
 /* Bits 0-15: calls of dlclose that are under way. Bits 16-47: counts unloads. */
-extern uint64_t at_modules_generation;
+extern uint64_t at_modules_generation __attribute__((visibility("hidden")));
 
 #define AT_STAMP_CLOSING 0xffffu
 

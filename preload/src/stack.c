@@ -6,6 +6,7 @@
 #include "memo.h"
 #include "modules.h"
 #include "sites.h"
+#include "unwind-rules.h"
 #include "unwind.h"
 
 #define CALLERS_BITS 8u

@@ -10,8 +10,7 @@
 
 /* An address near the end of the main thread's stack, above all frames. */
 static uint64_t main_end;
-
-void at_unwind_init(void) { main_end = (uint64_t)getauxval(AT_RANDOM); }
+static uint64_t main_block;
 
 #if defined(__x86_64__)
 static long mask_call(uint64_t address) {
@@ -64,22 +63,24 @@ bool at_unwind_readable(uint64_t low, uint64_t high) {
   return true;
 }
 
-/* The thread's own stack ends in the kernel's block of strings (main thread) or in the thread's control block (others). */
-static uint64_t end_above(uint64_t sp) {
+void at_unwind_init(void) {
+  main_end = (uint64_t)getauxval(AT_RANDOM);
+  main_block = thread_control_block();
+}
+
+/* Where the thread's own stack ends: the kernel's block of strings (main thread), the thread's control block (others). */
+static uint64_t own_end(void) {
   uint64_t block = thread_control_block();
-  uint64_t end = UINT64_MAX;
-  if (main_end > sp) end = main_end;
-  if (block > sp && block < end) end = block;
-  return end & ~(uint64_t)15;
+  return (block == main_block ? main_end : block) & ~(uint64_t)15;
 }
 
 void at_unwind_own(struct at_own_stack *own, uint64_t sp) {
   if (sp >= own->low && sp < own->high) return;
   if (own->refused != 0 && sp >= own->refused && sp - own->refused < OWN_LIMIT) return;
   uint64_t low = sp & ~(uint64_t)(AT_PAGE - 1);
-  uint64_t end = end_above(sp);
-  uint64_t known = own->high == end && sp < own->low ? own->low : end;
-  if (end != UINT64_MAX && known - low <= OWN_LIMIT && at_unwind_readable(low, known)) {
+  uint64_t end = own_end();
+  uint64_t known = own->high == 0 ? end : own->low;
+  if (low < known && known - low <= OWN_LIMIT && at_unwind_readable(low, known)) {
     own->low = low;
     own->high = end;
     own->refused = 0;

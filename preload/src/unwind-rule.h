@@ -2,7 +2,6 @@
  * unwind-rule.h - how to get from a frame to its caller, in 64 bits.
  *
  *   bits 0-3    enum at_rule_kind
- *   bit 4       AT_RULE_DEEP
  *   bits 5-17   where the caller's rbp is: enum at_saved_kind (2 bits), offset in words (11 bits, signed)
  *   bits 18-30  the same of rbx
  *   bits 32-63  offset of the canonical frame address (CFA), signed
@@ -33,9 +32,6 @@ enum at_saved_kind {
   AT_SAVED_RBP = 2,    /* at the frame's rbp + 8 * offset */
   AT_SAVED_UNKNOWN = 3 /* lost */
 };
-
-/* Several callers behind this frame were taken for each other by the memo's index: it looks one frame further. */
-#define AT_RULE_DEEP 0x10u
 
 #define AT_SAVED_LIMIT 1024
 

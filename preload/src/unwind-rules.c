@@ -70,11 +70,3 @@ void at_rules_get(uint64_t address, uint64_t stamp, uint64_t *rule, at_frame *fr
   }
   if ((stamp & AT_STAMP_CLOSING) == 0) insert(address, stamp, *rule, *frame);
 }
-
-void at_rules_deepen(uint64_t address, uint64_t stamp) {
-  uint64_t rule;
-  at_frame frame;
-  if (!at_rules_find(address, stamp, &rule, &frame)) return;
-  if (at_rule_kind(rule) != AT_RULE_RSP && at_rule_kind(rule) != AT_RULE_RBP) return;
-  if ((rule & AT_RULE_DEEP) == 0) insert(address, stamp, rule | AT_RULE_DEEP, frame);
-}

@@ -24,7 +24,7 @@ struct at_rule_entry {
   at_frame frame;
   uint64_t reserved;
 };
-extern struct at_rule_entry at_rules[1u << AT_RULES_BITS];
+extern struct at_rule_entry at_rules[1u << AT_RULES_BITS] __attribute__((visibility("hidden")));
 
 static inline uint64_t at_rules_mix(uint64_t address) { return address * 0x9e3779b97f4a7c15ULL; }
 
@@ -50,8 +50,5 @@ static inline bool at_rules_find(uint64_t address, uint64_t stamp, uint64_t *rul
  * table, which takes about a microsecond.
  */
 void at_rules_get(uint64_t address, uint64_t stamp, uint64_t *rule, at_frame *frame);
-
-/* Sets AT_RULE_DEEP on the rule of an address, if it is one that the memo's index can follow. */
-void at_rules_deepen(uint64_t address, uint64_t stamp);
 
 #endif

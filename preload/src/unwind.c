@@ -103,7 +103,8 @@ static bool frame_address(struct at_walk *walk, const struct cursor *cursor, uin
   return true;
 }
 
-static bool saved_at(struct at_walk *walk, const struct cursor *cursor, uint32_t saved, uint64_t cfa, uint64_t *at) {
+static inline __attribute__((always_inline)) bool saved_at(struct at_walk *walk, const struct cursor *cursor,
+                                                            uint32_t saved, uint64_t cfa, uint64_t *at) {
   uint64_t base;
   switch (at_saved_kind(saved)) {
     case AT_SAVED_SAME: return true;
