@@ -1,6 +1,16 @@
-import { chmodSync, copyFileSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { StackFrame } from '@tidemark/contracts';
+import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { RawFrame, TracedModule } from '../trace-source.js';
 import { openElf } from './elf.js';
@@ -360,6 +370,37 @@ describe.skipIf(!compilers)('a tool that misbehaves', () => {
     await symbolizer.close();
     await expect.poll(children, { timeout: 10_000 }).toEqual([]);
     await expect(symbolizer.symbolize([frame])).rejects.toThrow('closed');
+  });
+});
+
+describe.skipIf(!compilers)('damaged programs', () => {
+  it('get answers for their frames whatever the tools make of them', { timeout: 240_000 }, async () => {
+    const whole = [programs.compressed, programs.pie].map((file) => readFileSync(file));
+    const address = returnIn(programs.pie, 'outer', 'take');
+    const symbolizers = [[], ...tools.map(([, commands]) => commands)].map((commands) =>
+      open({ tools: commands, toolTimeout: 5000 }),
+    );
+    const changes = fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(255)), { maxLength: 30 });
+    for (const [round, change] of fc.sample(changes, { numRuns: 60, seed: 11 }).entries()) {
+      const bytes = Buffer.from(whole[round % 2]!);
+      // Headers stay, so that the tools go further than the first check.
+      for (const [at, value] of change) bytes[512 + Math.floor(at * (bytes.length - 513))] = value;
+      const file = join(directory, `damaged-${round % 7}`);
+      writeFileSync(file, round % 5 === 0 ? bytes.subarray(0, 512 + round * 200) : bytes);
+      const module = { path: file, file, buildId: null, start: 0, end: 1, bias: 0 };
+      const frames = [address, 0, 1, 0x1080, 2 ** 47].map((one) => ({ module, address: one }));
+      for (const symbolizer of symbolizers) {
+        const answers = await symbolizer.symbolize(frames);
+        expect(answers.map((one) => one.at(-1))).toEqual(
+          frames.map((frame) => expect.objectContaining({ module: file, offset: frame.address, inlined: false })),
+        );
+      }
+    }
+    // Nothing of it sticks: a sound program is named as ever.
+    const sound = { module: await moduleOf(programs.pie), address };
+    for (const symbolizer of symbolizers.slice(1)) {
+      expect(short((await symbolizer.symbolize([sound]))[0]!)).toEqual(wantedInOuter('pie'));
+    }
   });
 });
 
