@@ -5,6 +5,8 @@ export type TraceErrorCode =
   | 'TRACE_GONE'
   /** The process cannot be traced by any means; the message names the reason. */
   | 'TRACE_REFUSED'
+  /** Exact tracing is asked of a process that runs without the library: only sampled windows are possible there. */
+  | 'TRACE_EXACT_NEEDS_LIBRARY'
   /** The program that was to be started is not there, or cannot be run. */
   | 'TRACE_NOT_FOUND'
   /** Not allowed to look at the process or to write where the tracing is switched. */

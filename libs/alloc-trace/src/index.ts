@@ -15,3 +15,4 @@ export { findProgram, whyNotPreloadable, type PreloadableOptions } from './trace
 export * from './traceable/refusal.js';
 export { traceMeans, whyNotTraceable, type Means, type MeansOptions } from './traceable/trace-means.js';
 export * from './profile/index.js';
+export * from './uprobes/index.js';
