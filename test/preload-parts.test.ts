@@ -55,7 +55,7 @@ for (const { compiler, reason } of compilers) {
 
     it('compiles without a warning', () => {
       const build = join(out, 'library');
-      const made = execFileSync('make', ['-C', preload, `CC=${compiler}`, `BUILD=${build}`, 'all'], {
+      const made = execFileSync('make', ['-C', preload, `CC=${compiler}`, `OUT=${build}`, 'all'], {
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'pipe'],
       });

@@ -138,7 +138,7 @@ static void print_modules(const struct ring *ring) {
   struct at_module module;
   const char *before = "";
   printf(",\n  \"modules\": [");
-  for (uint32_t index = 0; index < ring_module_count(ring); index++) {
+  for (uint32_t index = 1; index < ring_module_count(ring); index++) {
     if (!ring_module(ring, index, &module)) continue;
     printf("%s\n    { \"module\": %u, \"start\": \"0x%" PRIx64 "\", \"end\": \"0x%" PRIx64 "\", \"bias\": \"0x%" PRIx64
            "\", \"unloaded\": %u, \"buildId\": \"",

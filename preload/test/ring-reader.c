@@ -209,18 +209,21 @@ static void scan_group(const struct scan *scan, const struct at_live *entries, u
   }
 }
 
+#define LIVE_BITMAP_BYTES ((AT_LEVEL_ENTRIES(AT_LEVELS - 1) / LIVE_PER_GROUP + 7) / 8)
+
 void ring_scan_live(const struct ring *ring, struct ring_live_summary *summary, ring_live_visitor *visit,
                     void *context) {
   static struct at_live entries[LIVE_PER_GROUP];
+  static uint8_t bitmap[LIVE_BITMAP_BYTES];
   struct scan scan = { ring, summary, visit, context };
   memset(summary, 0, sizeof *summary);
   for (uint32_t level = 0; level < AT_LEVELS; level++) {
     const struct at_region *region = &ring->header.live[level];
     uint32_t capacity = room(ring, region, sizeof(struct at_live), AT_LEVEL_ENTRIES(level));
-    if (region->bitmap == 0 || region->bitmap > ring->bytes) continue;
+    if (region->bitmap == 0 || !ring_read(ring, region->bitmap, bitmap, sizeof bitmap)) continue;
     for (uint32_t first = 0; first < capacity; first += LIVE_PER_GROUP) {
       uint32_t group = first / LIVE_PER_GROUP;
-      if (!group_used(ring, region, group)) continue;
+      if (!bit(bitmap, group)) continue;
       if (!ring_read(ring, region->offset + (uint64_t)group * AT_GROUP, entries, sizeof entries)) continue;
       scan_group(&scan, entries, at_most(capacity - first, LIVE_PER_GROUP), level);
     }
