@@ -8,7 +8,10 @@ import { functionStarts } from './function-starts.js';
 
 /** What can be asked about the addresses of one module. */
 export interface Image {
-  /** Stands for the content: the build id, else what tells one file from another. */
+  /**
+   * Stands for the content: the build id when none but root could have made the files up, else what tells one file from
+   * another. A file of anybody else may claim the build id of a library that others use.
+   */
   readonly identity: string;
   readonly buildId: string | null;
   /** The file with the most debug information: for tools. Null when nothing could be opened. */
@@ -29,8 +32,13 @@ const MAX_DISTANCE = 65_536;
 
 /** Identity of what a path names now; null when nothing. */
 export async function fileIdentity(path: string): Promise<string | null> {
+  return (await identify(path))?.state ?? null;
+}
+
+async function identify(path: string): Promise<{ state: string; isOfRoot: boolean } | null> {
   const found = await stat(path, { bigint: true }).catch(() => null);
-  return found === null ? null : `${found.dev}:${found.ino}:${found.size}:${found.mtimeNs}`;
+  if (found === null) return null;
+  return { state: `${found.dev}:${found.ino}:${found.size}:${found.mtimeNs}`, isOfRoot: found.uid === 0n };
 }
 
 /**
@@ -46,13 +54,15 @@ export async function openImage(module: TracedModule, debugRoots: readonly strin
     (program === null ? null : await debugFileOfLink(program, program.name, module.path, roots));
   const elves = [debug, program].filter((elf) => elf !== null);
   const file = elves[0]?.name ?? null;
-  const fileState = file === null ? null : await fileIdentity(file);
+  const states = await Promise.all(elves.map(({ name }) => identify(name)));
+  const isShared = buildId !== null && states.every((one) => one?.isOfRoot);
+  const identity = states.map((one) => one?.state).join('+') || module.path;
   let starts: ReturnType<typeof startsOf> | undefined;
   return {
-    identity: `${buildId === null ? 'file' : 'build'}:${buildId ?? fileState ?? module.path}`,
+    identity: isShared ? `build:${buildId}` : `file:${identity}`,
     buildId,
     file,
-    fileState,
+    fileState: states[0]?.state ?? null,
     problem: file === null ? problem : null,
     toolFailed: false,
     functionAt: (address) => functionAt(elves, () => (starts ??= startsOf(program)), address),

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   copyFileSync,
   mkdirSync,
   readFileSync,
@@ -320,6 +321,18 @@ describe.skipIf(!compilers)('what cannot be named', () => {
     expect(short(last!)).toEqual(wantedInOuter('pie'));
   });
 
+  it('is not named by a file that claims the build id of another', async () => {
+    const forged = join(directory, 'forged');
+    run('objcopy', ['--strip-debug', '--redefine-sym', 'outer=forged', programs.pie, forged]);
+    if (process.getuid!() === 0) chownSync(forged, 12_345, 12_345);
+    const symbolizer = open();
+    const address = returnIn(programs.pie, 'outer', 'take');
+    const [first] = await symbolizer.symbolize([{ module: await moduleOf(forged), address }]);
+    expect(short(first!)).toEqual([['forged', null, null, false]]);
+    const [second] = await symbolizer.symbolize([{ module: await moduleOf(programs.pie), address }]);
+    expect(short(second!)).toEqual(wantedInOuter('pie'));
+  });
+
   it('was named before: the file may be gone by then', async () => {
     const file = join(directory, 'short-lived');
     copyFileSync(programs.pie, file);
@@ -375,7 +388,10 @@ describe.skipIf(!compilers)('a tool that misbehaves', () => {
 
 describe.skipIf(!compilers)('damaged programs', () => {
   it('get answers for their frames whatever the tools make of them', { timeout: 240_000 }, async () => {
-    const whole = [programs.compressed, programs.pie].map((file) => readFileSync(file));
+    // Without build ids, by which names would be remembered.
+    const whole = ['-gz=none', '-gz=zlib'].map((flag) =>
+      readFileSync(compile(directory, `sound${flag}`, mainSource, ['-g', '-O2', flag, '-Wl,--build-id=none'])),
+    );
     const address = returnIn(programs.pie, 'outer', 'take');
     const symbolizers = [[], ...tools.map(([, commands]) => commands)].map((commands) =>
       open({ tools: commands, toolTimeout: 5000 }),

@@ -54,6 +54,8 @@ interface State {
   toolFiles: Map<string, string>;
   names: ReturnType<typeof createLru<NamedFrame[]>>;
   images: ReturnType<typeof createLru<Image>>;
+  /** Of each module when it was last opened. */
+  identities: ReturnType<typeof createLru<string>>;
   /** Made room, and are closed once nobody uses them. */
   evicted: Image[];
   problems: Set<string>;
@@ -68,6 +70,7 @@ export function createSymbolizer(options: SymbolizerOptions = {}): Symbolizer {
     toolFiles: new Map(),
     names: createLru(settings.maxNames),
     images: createLru(settings.maxImages, (image) => state.evicted.push(image)),
+    identities: createLru(settings.maxImages * 16),
     evicted: [],
     problems: new Set(),
     closed: false,
@@ -109,14 +112,6 @@ async function symbolizeAll(state: State, frames: readonly RawFrame[]): Promise<
   for (const { module, address } of frames) {
     if (module === null) {
       places.push({ key: null, buildId: null });
-      continue;
-    }
-    // By build id what is known needs no file: its process may be long gone.
-    const early = module.buildId === null ? null : nameKey(`build:${module.buildId}`, address);
-    const known = early === null ? undefined : state.names.get(early);
-    if (early !== null && known !== undefined) {
-      found.set(early, known);
-      places.push({ key: early, buildId: module.buildId });
       continue;
     }
     const image = await imageOf(state, images, module);
@@ -162,10 +157,15 @@ function imageOf(state: State, seen: Map<string, Promise<Image>>, module: Traced
 }
 
 async function findImage(state: State, module: TracedModule, name: string): Promise<Image> {
-  const key = `${name}${module.file === null ? '' : await fileIdentity(module.file)}`;
+  const now = module.file === null ? null : await fileIdentity(module.file);
+  const key = `${name}${now}`;
   const kept = state.images.get(key);
   if (kept !== undefined) return kept;
-  const image = await openImage(module, state.settings.debugRoots);
+  const opened = await openImage(module, state.settings.debugRoots);
+  // What is gone keeps the names that it had; by build id, also those that another copy of it was given.
+  const before = now === null ? state.identities.get(name) : undefined;
+  const image = before === undefined ? opened : { ...opened, identity: before };
+  state.identities.set(name, image.identity);
   state.images.set(key, image);
   if (image.problem !== null) addProblem(state, image.problem);
   return image;
