@@ -18,6 +18,7 @@ export type GraphErrorCode =
   | 'HISTORY_UNAVAILABLE'
   | 'HOST_NOT_ALLOWED'
   | 'LOG_UNAVAILABLE'
+  | 'NODE_INACTIVE'
   | 'NODE_NOT_FOUND'
   | 'NODE_NOT_SAMPLED'
   | 'ORIGIN_NOT_ALLOWED'
@@ -25,6 +26,7 @@ export type GraphErrorCode =
   | 'RANGE_TOO_LONG'
   | 'SUBSCRIPTION_LIMIT'
   | 'TOKEN_LIMIT'
+  | 'TRACE_NOT_FOUND'
   | 'UNAUTHENTICATED';
 
 /** An answer that the asker can do something about: the message names the field, the value and the allowed range. */

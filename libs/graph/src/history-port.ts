@@ -1,11 +1,18 @@
 import type {
   Acknowledgement,
+  ChunkState,
   Finding,
   LeakState,
   MemoryMetric as ProcessMemoryMetric,
   NodeId,
   ProcessKey,
+  SiteFigures,
+  StackFrame,
+  Survivor,
   SystemMemory,
+  TraceMeans,
+  TraceMode,
+  TraceTotals,
 } from '@tidemark/contracts';
 
 /** `leakSignal` is rssAnon + swap. */
@@ -96,8 +103,44 @@ export interface StoredProcess {
   memory: Readonly<Record<ProcessMemoryMetric, number | null>>;
 }
 
-/** What the API asks at once, at most: processes, nodes, findings. */
-export const HISTORY_BATCH = { processes: 200, nodes: 500, findings: 500 } as const;
+/** The newest trace of a process, as its last chunk told of it. Epoch milliseconds. */
+export interface StoredTrace {
+  key: ProcessKey;
+  at: number;
+  startedAt: number;
+  state: ChunkState;
+  means: TraceMeans;
+  mode: TraceMode;
+  sampleInterval: number | null;
+  totals: TraceTotals;
+  /** rssAnon + swap, bytes. */
+  anonymousBytes: number | null;
+  /** Allocations at risk that there were, named or not. */
+  survivorsTotal: number;
+  warnings: readonly string[];
+}
+
+/** A site of the newest trace with its last figures. */
+export interface StoredSite {
+  /** `siteId`; null when its stack never came. */
+  id: string | null;
+  frames: readonly StackFrame[];
+  truncated: boolean;
+  figures: SiteFigures;
+  /** When the figures were read, and the end of the bins of births in them; epoch milliseconds. */
+  at: number;
+  birthsUntil: number;
+}
+
+export type StoredSiteOrder = 'liveBytes' | 'liveCount' | 'allocatedBytes' | 'allocations';
+
+/** `site` is the number of the site in the trace. */
+export type StoredSurvivor = Survivor & { siteId: string | null };
+
+/** What the API asks at once, at most: processes, nodes, findings, sites and allocations of a trace. */
+export const HISTORY_BATCH = {
+  ...{ processes: 200, nodes: 500, findings: 500, sites: 1_000, allocations: 1_000 },
+} as const;
 
 /**
  * What the API asks history. Every call may reject; the API then answers HISTORY_UNAVAILABLE for that field only, or
@@ -125,4 +168,10 @@ export interface HistoryQueries {
   processes(keys: readonly ProcessKey[]): Promise<ReadonlyMap<ProcessKey, StoredProcess>>;
   /** Newest stored memory of every node, so that a node that fell silent long ago still has its last figures. */
   lastNodeMemory(): Promise<{ node: NodeId; at: number; memory: SystemMemory }[]>;
+  /** The newest trace of a process; null when it was never traced, or nothing remembers it. */
+  traceOf(key: ProcessKey): Promise<StoredTrace | null>;
+  /** Sites of that trace, largest first. */
+  tracedSites(key: ProcessKey, order: StoredSiteOrder, limit: number): Promise<StoredSite[]>;
+  /** Allocations of that trace that no free was seen of, oldest first. */
+  atRisk(key: ProcessKey, limit: number): Promise<StoredSurvivor[]>;
 }

@@ -11,6 +11,8 @@ import {
   type StoredProcess,
 } from './history-port.js';
 import { askHistory, type GraphSources } from './sources.js';
+import { storedSites } from './trace/stored-sites.js';
+import { siteModel, storedTraceModel, type SiteModel, type TraceModel } from './trace/trace-model.js';
 
 interface SeriesKey<Subject, Metric> {
   subject: Subject;
@@ -25,6 +27,10 @@ export interface Loaders {
   /** Processes that are no longer in the live view. */
   storedProcess: DataLoader<ProcessKey, StoredProcess | null>;
   findingsOfProcess: DataLoader<ProcessKey, LiveFinding[]>;
+  /** Newest trace of a process that is no longer in the live view. */
+  storedTrace: DataLoader<ProcessKey, TraceModel | null>;
+  /** Sites of that trace, largest first. */
+  storedSites: DataLoader<ProcessKey, SiteModel[]>;
 }
 
 export function createLoaders(sources: GraphSources): Loaders {
@@ -53,7 +59,44 @@ export function createLoaders(sources: GraphSources): Loaders {
       },
       { cache: false },
     ),
+    ...traceLoaders(sources),
   };
+}
+
+/** History is asked for one trace at a time, and for few at once. */
+const TRACES_AT_ONCE = 4;
+
+function traceLoaders(sources: GraphSources): Pick<Loaders, 'storedTrace' | 'storedSites'> {
+  const traceOf = async (key: ProcessKey): Promise<TraceModel | null> => {
+    const stored = await askHistory(sources, 'Process.trace', (history) => history.traceOf(key));
+    return stored && storedTraceModel(stored);
+  };
+  const sitesOf = async (key: ProcessKey): Promise<SiteModel[]> => {
+    const trace = await traceOf(key);
+    if (!trace) return [];
+    const order = { field: 'liveBytes', descending: true, limit: HISTORY_BATCH.sites } as const;
+    const sites = await askHistory(sources, 'Finding.site', (history) => storedSites(history, key, trace, order));
+    return sites.map((site) => siteModel(key, site));
+  };
+  return {
+    storedTrace: new DataLoader<ProcessKey, TraceModel | null>((keys) => fewAtOnce(keys, traceOf), { cache: false }),
+    storedSites: new DataLoader<ProcessKey, SiteModel[]>((keys) => fewAtOnce(keys, sitesOf), { cache: false }),
+  };
+}
+
+/** Asks once for each different key. */
+async function fewAtOnce<Key, Answer>(
+  keys: readonly Key[],
+  ask: (key: Key) => Promise<Answer>,
+): Promise<(Answer | Error)[]> {
+  const answers = new Map<Key, Answer | Error>();
+  const different = [...new Set(keys)];
+  for (let from = 0; from < different.length; from += TRACES_AT_ONCE) {
+    const some = different.slice(from, from + TRACES_AT_ONCE);
+    const told = await Promise.allSettled(some.map(ask));
+    told.forEach((one, i) => answers.set(some[i]!, one.status === 'fulfilled' ? one.value : (one.reason as Error)));
+  }
+  return keys.map((key) => answers.get(key)!);
 }
 
 /** One question per metric and window, for `most` subjects at once. */

@@ -1,6 +1,7 @@
-import type { Acknowledgement } from '@tidemark/contracts';
-import type { LiveView } from '@tidemark/live';
+import type { Acknowledgement, TraceRequestRecord } from '@tidemark/contracts';
+import type { LiveView, TraceBook } from '@tidemark/live';
 import type { Logger } from '@tidemark/service';
+import type { Answers } from './feed/answers.js';
 import type { FanOut } from './feed/fan-out.js';
 import { GraphError } from './graph-error.js';
 import type { HistoryQueries } from './history-port.js';
@@ -9,7 +10,9 @@ import type { Loaders } from './loaders.js';
 /** All that the resolvers know of the world. */
 export interface GraphSources {
   readonly live: LiveView;
+  readonly traces: TraceBook;
   readonly updates: FanOut;
+  readonly answers: Answers;
   /** Null: this server has no history; series and exited processes are then refused or absent. */
   readonly history: HistoryQueries | null;
   readonly logger: Logger;
@@ -17,6 +20,8 @@ export interface GraphSources {
   readonly version: string;
   /** Resolves when the log has the record. */
   acknowledge(record: Acknowledgement): Promise<void>;
+  /** Resolves when the log has the record. */
+  requestTrace(record: TraceRequestRecord): Promise<void>;
   /** Epoch milliseconds. */
   now(): number;
 }

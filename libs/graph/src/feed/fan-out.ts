@@ -1,5 +1,5 @@
 import type { Finding, NodeId, ProcessKey } from '@tidemark/contracts';
-import type { LiveFinding, LiveView } from '@tidemark/live';
+import type { LiveFinding, LiveTrace, LiveView, TraceChange } from '@tidemark/live';
 import { createConflatingQueue, type ConflatingQueue } from './conflating-queue.js';
 
 /** Finding ids that may wait for one subscriber. */
@@ -17,8 +17,12 @@ export interface FanOut {
   /** The process's key at once, whenever it changed, and when it ended, which is the last. */
   process(node: NodeId, pid: number, key: ProcessKey): AsyncIterableIterator<ProcessKey>;
 
+  /** The trace's name at once, whenever something was heard of it, and when its process ended, which is the last. */
+  trace(trace: Pick<LiveTrace, 'name' | 'state'>): AsyncIterableIterator<string>;
+
   publishFinding(event: FindingEvent): void;
   publishNode(id: NodeId): void;
+  publishTrace(change: Pick<TraceChange, 'name' | 'over'>): void;
   /** Ends every subscription after what waits. */
   close(): void;
   counters(): FanOutCounters;
@@ -47,6 +51,7 @@ export function createFanOut(live: LiveView): FanOut {
   const findingWatches = new Map<ConflatingQueue<LiveFinding>, (event: FindingEvent) => boolean>();
   const nodeWatches = new Map<NodeId, Set<ConflatingQueue<NodeId>>>();
   const processWatches = new Map<NodeId, Set<ProcessWatch>>();
+  const traceWatches = new Map<string, Set<ConflatingQueue<string>>>();
   const open = new Set<ConflatingQueue<unknown>>();
   const counts = { conflated: 0, dropped: 0 };
   const counters = { conflated: () => void counts.conflated++, dropped: () => void counts.dropped++ };
@@ -83,6 +88,19 @@ export function createFanOut(live: LiveView): FanOut {
       addTo(processWatches, node, watch);
       queue.push(key, key);
       return queue;
+    },
+    trace({ name, state }) {
+      const queue = openQueue<string>(1, (ended) => removeFrom(traceWatches, name, ended));
+      addTo(traceWatches, name, queue);
+      queue.push(name, name);
+      if (state === 'ENDED') queue.finish();
+      return queue;
+    },
+    publishTrace({ name, over }) {
+      for (const queue of [...(traceWatches.get(name) ?? [])]) {
+        queue.push(name, name);
+        if (over) queue.finish();
+      }
     },
     publishFinding(event) {
       for (const [queue, wanted] of findingWatches) {

@@ -1,5 +1,7 @@
 import {
   ContractError,
+  decodeAllocationChunk,
+  decodeControlRecord,
   decodeFindingRecord,
   decodeNodeRecord,
   decodeSampleChunk,
@@ -9,13 +11,17 @@ import {
   type SystemMemory,
 } from '@tidemark/contracts';
 import type { EventLog, LogRecord, PartitionHandler, Subscription } from '@tidemark/event-log';
-import type { LiveChange, LiveFinding, LiveView } from '@tidemark/live';
+import { createSiteLedger } from '@tidemark/leak';
+import { createTraceBook, type LiveChange, type LiveFinding, type LiveView, type TraceBook } from '@tidemark/live';
 import { Counter, Gauge, type Health, type Logger, type Registry } from '@tidemark/service';
+import { createAnswers, type Answers } from './answers.js';
 import { createFanOut, type FanOut } from './fan-out.js';
 
 export interface LiveFeedOptions {
   log: EventLog;
   live: LiveView;
+  /** Default: one that judges sites as `@tidemark/leak` does. */
+  traces?: TraceBook;
   logger: Logger;
   registry?: Registry;
   /** Last stored memory of every node; asked until it answers, so that nodes silent for long have figures too. */
@@ -24,14 +30,17 @@ export interface LiveFeedOptions {
   onChange?: (change: LiveChange) => void;
   /** Epoch milliseconds. */
   now?: () => number;
-  /** How far back samples are read at the start: two keyframes, so that one is whole. Default 120,000. */
+  /** How far back samples and traces are read at the start: two keyframes, so that one is whole. Default 120,000. */
   samplesSinceMs?: number;
 }
 
 /** The event log made into a live view, and its changes handed to subscribers. */
 export interface LiveFeed {
   readonly live: LiveView;
+  readonly traces: TraceBook;
   readonly updates: FanOut;
+  /** Of nodes, to trace requests. */
+  readonly answers: Answers;
   /** Resolves when records are being delivered; rejects when the log cannot be subscribed to. */
   readonly ready: Promise<void>;
   /** Ends every subscriber's stream, then stops reading the log. Safe to call twice. */
@@ -46,7 +55,9 @@ const SLICE_MS = 20;
 
 interface Feed extends Required<Pick<LiveFeedOptions, 'log' | 'live' | 'logger' | 'now'>> {
   options: LiveFeedOptions;
+  traces: TraceBook;
   updates: FanOut;
+  answers: Answers;
   startedAt: number;
   rejected: { total: number; lastLoggedAt: number };
   state: { ready: boolean; failure: Error | undefined; stopping: boolean };
@@ -55,8 +66,10 @@ interface Feed extends Required<Pick<LiveFeedOptions, 'log' | 'live' | 'logger' 
 export function startLiveFeed(options: LiveFeedOptions): LiveFeed {
   const { log, live, logger, now = Date.now } = options;
   const updates = createFanOut(live);
+  const answers = createAnswers();
+  const traces = options.traces ?? createTraceBook({ createLedger: () => createSiteLedger() });
   const feed: Feed = {
-    ...{ log, live, logger, now, options, updates, startedAt: now() },
+    ...{ log, live, traces, logger, now, options, updates, answers, startedAt: now() },
     rejected: { total: 0, lastLoggedAt: 0 },
     state: { ready: false, failure: undefined, stopping: false },
   };
@@ -68,14 +81,14 @@ export function startLiveFeed(options: LiveFeedOptions): LiveFeed {
   const stopTimers = startTimers(feed);
   let draining: Promise<void> | undefined;
   return {
-    live,
-    updates,
+    ...{ live, traces, updates, answers },
     ready,
     drain(deadlineMs) {
       draining ??= (async () => {
         feed.state.stopping = true;
         stopTimers();
         updates.close();
+        answers.close();
         const subscriptions = await opening.catch(() => []);
         await Promise.all(subscriptions.map((subscription) => subscription.drain(deadlineMs)));
       })();
@@ -133,6 +146,8 @@ async function subscribeAll(feed: Feed): Promise<Subscription[]> {
     open(Topic.Nodes, 'earliest', onNode),
     open(Topic.Findings, 'earliest', onFinding),
     open(Topic.Samples, { sinceMs }, onSample),
+    open(Topic.Allocations, { sinceMs }, (record) => takeChunk(feed, record)),
+    open(Topic.Control, { sinceMs }, (record) => takeControl(feed, record)),
   ];
   const answers = await Promise.allSettled(asked);
   const opened = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
@@ -140,6 +155,20 @@ async function subscribeAll(feed: Feed): Promise<Subscription[]> {
   if (!refused) return opened;
   await Promise.allSettled(opened.map((subscription) => subscription.drain(1_000)));
   throw refused.reason as Error;
+}
+
+function takeChunk(feed: Feed, record: LogRecord): void {
+  if (!record.value) return;
+  const chunk = decodeAllocationChunk(record.value, record.headers);
+  const change = feed.traces.applyChunk(chunk, receivedAt(feed, record));
+  if (change.outcome === 'applied') feed.updates.publishTrace(change);
+}
+
+function takeControl(feed: Feed, record: LogRecord): void {
+  if (!record.value) return;
+  const control = decodeControlRecord(record.value, record.headers);
+  feed.updates.publishTrace(feed.traces.applyControl(control, receivedAt(feed, record)));
+  if (control.type === 'trace-status') feed.answers.tell(control.id);
 }
 
 /** A record from before our start is not news: a node that is long silent must not look alive for a while. */
@@ -195,6 +224,7 @@ async function settle(feed: Feed, subscriptions: readonly Subscription[]): Promi
 function startTimers(feed: Feed): () => void {
   const tick = setInterval(() => {
     for (const node of feed.live.tick(feed.now())) feed.updates.publishNode(node);
+    feed.traces.tick(feed.now());
   }, TICK_MS);
   let retry: NodeJS.Timeout | undefined;
   const seed = async () => {
@@ -215,7 +245,7 @@ function startTimers(feed: Feed): () => void {
   };
 }
 
-function registerMetrics(registry: Registry, { live, updates, rejected }: Feed): void {
+function registerMetrics(registry: Registry, { live, traces, updates, rejected }: Feed): void {
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
       name,
@@ -232,6 +262,8 @@ function registerMetrics(registry: Registry, { live, updates, rejected }: Feed):
     () => live.metrics().processes,
   );
   gauge('tidemark_live_findings', 'Findings in the live view.', () => live.metrics().findings);
+  gauge('tidemark_live_traces', 'Allocation traces in the live view.', () => traces.metrics().traces);
+  gauge('tidemark_live_sites', 'Allocation sites in the live view.', () => traces.metrics().sites);
   gauge('tidemark_live_subscribers', 'Open GraphQL subscriptions.', () => updates.counters().subscribers);
   const counter = (name: string, help: string, read: () => number) =>
     new Counter({

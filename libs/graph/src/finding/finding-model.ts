@@ -27,6 +27,8 @@ export interface FindingModel {
   secondsToExhaustion: number | null;
   message: string;
   evidence: { name: string; value: number | null }[];
+  /** What the finding itself tells of its site. */
+  siteName: NonNullable<Finding['site']> | null;
   acknowledgement: { at: number; note: string | null } | null;
 }
 
@@ -55,6 +57,7 @@ export function findingModel({ finding, acknowledgement }: LiveFinding): Finding
     secondsToExhaustion,
     message: finding.message,
     evidence: Object.entries(finding.evidence).map(([name, value]) => ({ name, value })),
+    siteName: finding.site ?? null,
     acknowledgement: acknowledgement && { at: acknowledgement.at, note: acknowledgement.note },
   };
 }

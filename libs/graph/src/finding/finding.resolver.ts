@@ -8,6 +8,8 @@ import type { Connection } from '../paging/connection.js';
 import { findProcess } from '../process/find-process.js';
 import type { ProcessModel } from '../process/process-model.js';
 import { askHistory, GRAPH_SOURCES, type GraphContext, type GraphSources } from '../sources.js';
+import { findSite } from '../trace/finding-site.js';
+import type { SiteModel } from '../trace/trace-model.js';
 import { isNews, matchesFinding, toFindingQuery, type FindingFilterInput } from './finding-filter.js';
 import { listFindings, type FindingListInput } from './finding-list.js';
 import { findingModel, type FindingModel } from './finding-model.js';
@@ -85,6 +87,11 @@ export class FindingResolver {
   @ResolveField('process')
   process({ processKey }: FindingModel, _: unknown, context: GraphContext): Promise<ProcessModel | null> | null {
     return processKey === null ? null : findProcess(this.sources, context, processKey);
+  }
+
+  @ResolveField('site')
+  site(finding: FindingModel, _: unknown, context: GraphContext): Promise<SiteModel | null> {
+    return findSite(this.sources, context, finding);
   }
 
   private async find(id: string): Promise<LiveFinding | null> {

@@ -10,6 +10,8 @@ import type { Connection } from '../paging/connection.js';
 import { resolveWindow, type PeriodInput } from '../series/period.js';
 import { mapIterator } from '../feed/map-iterator.js';
 import { GRAPH_SOURCES, type GraphContext, type GraphSources } from '../sources.js';
+import { findTrace } from '../trace/find-trace.js';
+import type { TraceModel } from '../trace/trace-model.js';
 import { findProcess } from './find-process.js';
 import { MEMORY_METRICS, type MemoryMetricName } from './process-input.js';
 import { listProcesses, type ProcessListInput } from './process-list.js';
@@ -85,6 +87,11 @@ export class ProcessResolver {
   @ResolveField('findings')
   async findings({ key }: ProcessModel, _: unknown, { loaders }: GraphContext): Promise<FindingModel[]> {
     return (await loaders.findingsOfProcess.load(key)).map(findingModel);
+  }
+
+  @ResolveField('trace')
+  trace({ key }: ProcessModel, _: unknown, context: GraphContext): Promise<TraceModel | null> {
+    return findTrace(this.sources, context, key);
   }
 
   @ResolveField('series')

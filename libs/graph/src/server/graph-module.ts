@@ -7,6 +7,7 @@ import { FindingResolver } from '../finding/finding.resolver.js';
 import { createLoaders } from '../loaders.js';
 import { NodeResolver } from '../node/node.resolver.js';
 import { ProcessResolver } from '../process/process.resolver.js';
+import { SiteResolver, TraceResolver } from '../trace/trace.resolver.js';
 import { scalars } from '../scalars/scalars.js';
 import { GRAPH_SOURCES, type GraphContext, type GraphSources } from '../sources.js';
 import { bearerOf, type Access } from './access.js';
@@ -43,6 +44,7 @@ export class GraphModule {
         { provide: GRAPH_SOURCES, useValue: options.sources },
         { provide: STATUS_SOURCES, useValue: options.status },
         ...[ClusterResolver, ClusterAggregateResolver, NodeResolver, ProcessResolver, FindingResolver],
+        ...[TraceResolver, SiteResolver],
       ],
     };
   }

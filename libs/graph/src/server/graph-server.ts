@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { encodeFindingRecord, Topic } from '@tidemark/contracts';
+import { controlKey, encodeControlRecord, encodeFindingRecord, Topic } from '@tidemark/contracts';
 import type { EventLog } from '@tidemark/event-log';
 import type { Health, Logger, Registry } from '@tidemark/service';
 import type { INestApplication, LoggerService } from '@nestjs/common';
@@ -19,7 +19,7 @@ import { openSocketServer, type SocketServer } from './socket-server.js';
 import type { StatusSources } from './status.controller.js';
 
 export interface GraphServerOptions extends Partial<AccessOptions> {
-  /** Where acknowledgements go. */
+  /** Where acknowledgements and trace requests go. */
   log: Pick<EventLog, 'append'>;
   feed: LiveFeed;
   history: HistoryQueries | null;
@@ -103,9 +103,14 @@ function openAccess(options: AccessOptions) {
 
 function sourcesOf({ feed, history, logger, version, log, now = Date.now }: GraphServerOptions): GraphSources {
   return {
-    ...{ live: feed.live, updates: feed.updates, history, logger, version, now },
+    ...{ live: feed.live, traces: feed.traces, updates: feed.updates, answers: feed.answers },
+    ...{ history, logger, version, now },
     acknowledge: (record) =>
       log.append([{ topic: Topic.Findings, key: record.subject, ...encodeFindingRecord(record) }]),
+    requestTrace: (record) => {
+      const key = controlKey(record.node, record.pid);
+      return log.append([{ topic: Topic.Control, key, ...encodeControlRecord(record) }]);
+    },
   };
 }
 
@@ -135,6 +140,7 @@ async function drain({ app, server, sockets, feed, status }: Running, deadlineMs
   const late = setTimeout(() => server.closeAllConnections(), deadlineMs);
   server.close();
   feed.updates.close();
+  feed.answers.close();
   // A turn of the event loop, so that `complete` goes out before the socket closes.
   await new Promise((resolve) => setImmediate(resolve));
   server.closeIdleConnections();

@@ -50,6 +50,9 @@ export interface OperationSize {
 /** Items taken for granted of a list that has no `first`. */
 const USUAL_ITEMS = 10;
 
+/** Process.trace may be a question to history of its own for each process. */
+const TRACE_COST = 100;
+
 /** Throws GraphError when the operation asks for more than allowed. */
 export function checkOperation(operation: Operation, limits: OperationLimits, now: number): OperationSize {
   const size = measureOperation(operation, now);
@@ -145,7 +148,8 @@ function measureField(walk: Walk, node: FieldNode, parent: GraphQLObjectType): O
   // The pages of a connection were counted at the field that has `first`.
   let items = isListType(getNullableType(field.type)) && !parent.name.endsWith('Connection') ? USUAL_ITEMS : 1;
   if (field.args.some(({ name }) => name === 'first')) items = pageSize(args['first'] as number | null | undefined);
-  return { ...sum, cost: 1 + items * Math.max(1, inner.cost) };
+  const own = parent.name === 'Process' && field.name === 'trace' ? TRACE_COST : 1;
+  return { ...sum, cost: own + items * Math.max(1, inner.cost) };
 }
 
 /** The series of an aggregate takes its period from the aggregate, which checks it when it is asked. */

@@ -1,11 +1,21 @@
 import type { MemoryMetric, NodeId, ProcessKey, SystemMemory } from '@tidemark/contracts';
-import type { HistoryQueries, SeriesPoint, SeriesWindow, StoredFinding, StoredProcess } from '../history-port.js';
+import type {
+  HistoryQueries,
+  SeriesPoint,
+  SeriesWindow,
+  StoredFinding,
+  StoredProcess,
+  StoredSite,
+  StoredSurvivor,
+  StoredTrace,
+} from '../history-port.js';
 
 /** History in memory, with what it was asked; the real one is tested in its own library. */
 export interface FakeHistory extends HistoryQueries {
   readonly asked: { name: string; args: unknown[] }[];
   stored: StoredFinding[];
   known: StoredProcess[];
+  trace: { trace: StoredTrace; sites: StoredSite[]; atRisk: StoredSurvivor[] } | undefined;
   memories: { node: NodeId; at: number; memory: SystemMemory }[];
   /** Every question fails with it. */
   failure: Error | undefined;
@@ -21,6 +31,7 @@ export function createFakeHistory(): FakeHistory {
     stored: [],
     known: [],
     memories: [],
+    trace: undefined,
     failure: undefined,
     processSeries: (keys, metric, window) =>
       answer('processSeries', [keys, metric, window], () => new Map(keys.map((key) => [key, pointsOf(window)]))),
@@ -43,6 +54,12 @@ export function createFakeHistory(): FakeHistory {
         [keys],
         () => new Map(history.known.filter(({ key }) => keys.includes(key)).map((one) => [one.key, one])),
       ),
+    traceOf: (key) => answer('traceOf', [key], () => (history.trace?.trace.key === key ? history.trace.trace : null)),
+    tracedSites: (key, order, limit) =>
+      answer('tracedSites', [key, order, limit], () =>
+        [...(history.trace?.sites ?? [])].sort((a, b) => b.figures[order] - a.figures[order]).slice(0, limit),
+      ),
+    atRisk: (key, limit) => answer('atRisk', [key, limit], () => (history.trace?.atRisk ?? []).slice(0, limit)),
     lastNodeMemory: () => answer('lastNodeMemory', [], () => history.memories),
   };
   return history;

@@ -1,10 +1,15 @@
 import {
+  controlKey,
+  encodeAllocationChunk,
+  encodeControlRecord,
   encodeFindingRecord,
   encodeNodeRecord,
   encodeSampleChunk,
   toNodeId,
   Topic,
   TOPICS,
+  type AllocationChunk,
+  type ControlRecord,
   type Finding,
   type FindingRecord,
   type NodeRecord,
@@ -29,6 +34,8 @@ export interface TestGraph {
   send(...chunks: SampleChunk[]): Promise<void>;
   sendNode(record: NodeRecord): Promise<void>;
   sendFinding(record: FindingRecord): Promise<void>;
+  sendTrace(...chunks: AllocationChunk[]): Promise<void>;
+  sendControl(record: ControlRecord): Promise<void>;
   query(document: string, variables?: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>;
   stop(): Promise<void>;
 }
@@ -66,6 +73,10 @@ export async function startTestGraph(
     },
     sendNode: (record) => append(Topic.Nodes, record.node, encodeNodeRecord(record)),
     sendFinding: (record) => append(Topic.Findings, record.subject, encodeFindingRecord(record)),
+    async sendTrace(...chunks) {
+      for (const chunk of chunks) await append(Topic.Allocations, chunk.key, encodeAllocationChunk(chunk));
+    },
+    sendControl: (record) => append(Topic.Control, controlKey(record.node, record.pid), encodeControlRecord(record)),
     query: (query, variables, headers) => post(server.url, JSON.stringify({ query, variables }), headers),
     async stop() {
       await server.drain(2_000);

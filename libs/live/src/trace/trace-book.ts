@@ -3,11 +3,12 @@ import {
   type AllocationChunk,
   type ControlRecord,
   type NodeId,
+  type ProcessKey,
   type Survivor,
 } from '@tidemark/contracts';
 import { applyToTrace, type ChunkOutcome, type TraceBounds } from './trace-chunks.js';
 import { adoptChunkState, applyControl } from './trace-control.js';
-import { createEntry, type TraceEntry } from './trace-entry.js';
+import { createEntry, nameOf, type TraceEntry } from './trace-entry.js';
 import type { TraceLedger } from './trace-ledger.js';
 import { selectSites, selectSurvivors, viewSite, viewTrace } from './trace-view.js';
 import type { LiveSite, LiveTrace, SiteOrderField } from './trace-view.js';
@@ -21,11 +22,15 @@ export interface TraceBookOptions extends Partial<TraceBounds> {
   endedForMs?: number;
 }
 
-/** Which process a record was about. */
+/** Which trace a record was about. */
 export interface TraceChange {
+  /** Of the trace in this book. */
+  name: string;
   node: NodeId;
   pid: number;
   outcome: ChunkOutcome;
+  /** The process is gone: nothing more will come. */
+  over: boolean;
 }
 
 /** The newest state of every trace, as the event log tells it. Pure: time is what the caller says. */
@@ -36,12 +41,14 @@ export interface TraceBook {
   tick(now: number): void;
   /** Of the process with this key. */
   trace(key: string, now: number): LiveTrace | undefined;
+  /** By `LiveTrace.name`. */
+  named(name: string, now: number): LiveTrace | undefined;
+  /** The newest of those of the pid, whatever process it was. */
+  newest(node: string, pid: number, now: number): LiveTrace | undefined;
   sites(key: string, order: { field: SiteOrderField; descending: boolean; limit: number }): LiveSite[];
   /** By `siteId`. */
   site(key: string, id: string): LiveSite | undefined;
   atRisk(key: string, limit: number): { survivor: Survivor; site: LiveSite | null }[];
-  /** Grows whenever something was heard of the trace; undefined when there is none. */
-  touched(key: string): number | undefined;
   metrics(): { traces: number; sites: number; survivors: number };
 }
 
@@ -64,7 +71,19 @@ export function createTraceBook(options: TraceBookOptions): TraceBook {
     tick: (now) => forgetOld(book, now),
     trace(key, now) {
       const entry = find(book, key);
+      const view = entry && viewTrace(entry, now);
+      return view && { ...view, key: view.key ?? (key as ProcessKey) };
+    },
+    named(name, now) {
+      const entry = book.entries.get(name);
       return entry && viewTrace(entry, now);
+    },
+    newest(node, pid, now) {
+      let newest: TraceEntry | undefined;
+      for (const entry of book.entries.values()) {
+        if (entry.node === node && entry.pid === pid && entry.heardAt >= (newest?.heardAt ?? 0)) newest = entry;
+      }
+      return newest && viewTrace(newest, now);
     },
     sites(key, order) {
       const figures = figuresOf(key);
@@ -81,18 +100,16 @@ export function createTraceBook(options: TraceBookOptions): TraceBook {
       const figures = figuresOf(key);
       return figures ? selectSurvivors(figures, limit) : [];
     },
-    touched: (key) => find(book, key)?.touched,
     metrics: () => measure(book),
   };
 }
 
 function applyChunk(book: Book, chunk: AllocationChunk, receivedAt: number): TraceChange {
   const entry = entryOf(book, chunk.node, chunk.pid, chunk.start);
+  const change = (outcome: ChunkOutcome): TraceChange => changeOf(entry, outcome);
   // The same pid and start ticks in another boot are another process.
   if (entry.key !== null && entry.key !== chunk.key) {
-    if (entry.figures && entry.figures.head.at > chunk.at) {
-      return { node: chunk.node, pid: chunk.pid, outcome: 'superseded' };
-    }
+    if (entry.figures && entry.figures.head.at > chunk.at) return change('superseded');
     entry.figures = null;
     entry.status = null;
   }
@@ -102,7 +119,7 @@ function applyChunk(book: Book, chunk: AllocationChunk, receivedAt: number): Tra
     entry.status = adoptChunkState(entry);
     touch(entry, receivedAt);
   }
-  return { node: chunk.node, pid: chunk.pid, outcome };
+  return change(outcome);
 }
 
 function takeControl(book: Book, record: ControlRecord, receivedAt: number): TraceChange {
@@ -110,13 +127,17 @@ function takeControl(book: Book, record: ControlRecord, receivedAt: number): Tra
   const entry = entryOf(book, node, pid, startOf(book, record));
   applyControl(entry, record);
   touch(entry, receivedAt);
-  return { node, pid, outcome: 'applied' };
+  return changeOf(entry, 'applied');
+}
+
+function changeOf(entry: TraceEntry, outcome: ChunkOutcome): TraceChange {
+  return { name: nameOf(entry), node: entry.node, pid: entry.pid, outcome, over: entry.status?.state === 'ENDED' };
 }
 
 /** Which process of the pid is meant: by its start ticks, else by the request that is answered. */
 function startOf({ entries, nameless }: Book, record: ControlRecord): number | null {
   if (record.type === 'trace-request') {
-    if (record.start === null) nameless.set(record.id, nameOf(record.node, record.pid, null));
+    if (record.start === null) nameless.set(record.id, nameOf({ ...record, start: null }));
     return record.start;
   }
   const named = record.key === null ? undefined : parseProcessKey(record.key)?.start;
@@ -132,13 +153,9 @@ function startOf({ entries, nameless }: Book, record: ControlRecord): number | n
   return null;
 }
 
-function nameOf(node: string, pid: number, start: number | null): string {
-  return `${node}/${pid}/${start ?? ''}`;
-}
-
 function entryOf(book: Book, node: NodeId, pid: number, start: number | null): TraceEntry {
   const { entries, options } = book;
-  const name = nameOf(node, pid, start);
+  const name = nameOf({ node, pid, start });
   const known = entries.get(name);
   if (known) return known;
   if (entries.size >= options.maxTraces) makeRoom(book);
@@ -149,7 +166,6 @@ function entryOf(book: Book, node: NodeId, pid: number, start: number | null): T
 
 function touch(entry: TraceEntry, receivedAt: number): void {
   entry.heardAt = Math.max(entry.heardAt, receivedAt);
-  entry.touched++;
 }
 
 const isOver = ({ status }: TraceEntry): boolean => status?.state !== 'ACTIVE' && status?.state !== 'REQUESTED';
@@ -176,7 +192,7 @@ function forgetOld({ entries, nameless, options }: Book, now: number): void {
 
 function find({ entries }: Book, key: string): TraceEntry | undefined {
   const parts = parseProcessKey(key);
-  const entry = parts && entries.get(nameOf(parts.node, parts.pid, parts.start));
+  const entry = parts && entries.get(nameOf(parts));
   return entry && (entry.key === null || entry.key === key) ? entry : undefined;
 }
 

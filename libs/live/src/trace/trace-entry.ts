@@ -39,8 +39,6 @@ export interface TraceEntry {
   figures: TraceFigures | null;
   /** Server time. */
   heardAt: number;
-  /** Grows with everything that was heard. */
-  touched: number;
 }
 
 export interface KnownSite {
@@ -72,7 +70,12 @@ export interface TraceFigures {
 }
 
 export function createEntry(node: NodeId, pid: number, start: number | null): TraceEntry {
-  return { node, pid, start, key: null, status: null, figures: null, heardAt: 0, touched: 0 };
+  return { node, pid, start, key: null, status: null, figures: null, heardAt: 0 };
+}
+
+/** Tells the processes of one pid apart as far as they are known. */
+export function nameOf({ node, pid, start }: Pick<TraceEntry, 'node' | 'pid' | 'start'>): string {
+  return `${node}/${pid}/${start ?? ''}`;
 }
 
 export function survivorName({ address, time }: Pick<Survivor, 'address' | 'time'>): string {

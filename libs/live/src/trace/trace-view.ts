@@ -9,11 +9,13 @@ import type {
   TraceState,
   TraceTotals,
 } from '@tidemark/contracts';
-import type { KnownSite, TraceEntry, TraceFigures } from './trace-entry.js';
+import { nameOf, type KnownSite, type TraceEntry, type TraceFigures } from './trace-entry.js';
 import type { TracedVerdict } from './trace-ledger.js';
 
 /** How a process is or was traced; null is unknown. Epoch milliseconds, bytes. */
 export interface LiveTrace {
+  /** Names the trace in its book, also while the key is not known. */
+  name: string;
   node: NodeId;
   pid: number;
   key: ProcessKey | null;
@@ -68,7 +70,14 @@ export function viewTrace(entry: TraceEntry, now: number): LiveTrace | undefined
   const totals = head?.totals ?? null;
   const expired = status.expiresAt !== null && now > status.expiresAt;
   return {
-    ...{ node: entry.node, pid: entry.pid, key: entry.key, means: status.means, mode: status.mode },
+    ...{
+      name: nameOf(entry),
+      node: entry.node,
+      pid: entry.pid,
+      key: entry.key,
+      means: status.means,
+      mode: status.mode,
+    },
     ...(expired
       ? { state: 'EXPIRED', code: 'EXPIRED', reason: 'the node did not answer in time' }
       : { state: status.state, code: status.code, reason: status.reason }),
