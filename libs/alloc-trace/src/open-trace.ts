@@ -1,10 +1,12 @@
 import { TraceError } from './errors.js';
 import { openLibraryTrace, type LibraryTraceOptions } from './library/library-trace.js';
-import { traceMeans } from './traceable/trace-means.js';
 import type { TraceRequest, TraceSource } from './trace-source.js';
+import { traceMeans } from './traceable/trace-means.js';
+import { openUprobeTrace, type UprobeDeps } from './uprobes/index.js';
 
 export interface OpenTraceOptions {
   library?: LibraryTraceOptions;
+  uprobes?: UprobeDeps;
 }
 
 /**
@@ -13,15 +15,13 @@ export interface OpenTraceOptions {
  */
 export async function openTrace(request: TraceRequest, options: OpenTraceOptions = {}): Promise<TraceSource> {
   const found = traceMeans(request.pid);
-  if (found.means === null) {
+  // Who may mount tracefs gets it mounted.
+  if (found.means === null && found.refusal.code !== 'NO_TRACEFS') {
     const { code, sentence } = found.refusal;
     const gone = code === 'NO_PROCESS' || code === 'ZOMBIE';
     const denied = code === 'NO_PRIVILEGE';
     throw new TraceError(gone ? 'TRACE_GONE' : denied ? 'TRACE_DENIED' : 'TRACE_REFUSED', sentence);
   }
   if (found.means === 'LIBRARY') return openLibraryTrace(request, options.library);
-  throw new TraceError(
-    'TRACE_MISSING',
-    `Process ${request.pid} runs without the library, and probes are not there yet.`,
-  );
+  return openUprobeTrace(request, options.uprobes);
 }

@@ -69,87 +69,80 @@ interface Place {
   bitmap: number;
 }
 
-export function createRingWriter(path: string, options: RingWriterOptions = {}): RingWriter {
-  const fd = openSync(path, 'w+', 0o600);
-  const places = layOut();
+/** Numbers at offsets of a file. */
+interface Cells {
+  put(bytes: Buffer, offset: number): void;
+  get(length: number, offset: number): Buffer;
+  put32(value: number, offset: number): void;
+  put64(value: number | bigint, offset: number): void;
+  get32(offset: number): number;
+  get64(offset: number): bigint;
+  add64(value: number, offset: number): void;
+  addDouble(value: number, offset: number): void;
+  setBit(bitmap: number, bit: number): void;
+}
+
+function cellsOf(fd: number): Cells {
   const put = (bytes: Buffer, offset: number): void => void writeSync(fd, bytes, 0, bytes.length, offset);
   const get = (length: number, offset: number): Buffer => {
     const bytes = Buffer.alloc(length);
     readSync(fd, bytes, 0, length, offset);
     return bytes;
   };
-  const put32 = (value: number, offset: number): void => {
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32LE(value);
-    put(bytes, offset);
-  };
   const put64 = (value: number | bigint, offset: number): void => {
     const bytes = Buffer.alloc(8);
     bytes.writeBigUInt64LE(BigInt(value));
     put(bytes, offset);
   };
-  const add64 = (value: number, offset: number): void =>
-    put64(get(8, offset).readBigUInt64LE() + BigInt(value), offset);
-  const addDouble = (value: number, offset: number): void => {
-    const bytes = get(8, offset);
-    bytes.writeDoubleLE(bytes.readDoubleLE() + value);
-    put(bytes, offset);
+  const get64 = (offset: number): bigint => get(8, offset).readBigUInt64LE();
+  return {
+    put,
+    get,
+    put64,
+    get64,
+    put32: (value, offset) => {
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32LE(value);
+      put(bytes, offset);
+    },
+    get32: (offset) => get(4, offset).readUInt32LE(),
+    add64: (value, offset) => put64(get64(offset) + BigInt(value), offset),
+    addDouble: (value, offset) => {
+      const bytes = get(8, offset);
+      bytes.writeDoubleLE(bytes.readDoubleLE() + value);
+      put(bytes, offset);
+    },
+    setBit: (bitmap, bit) => {
+      const at = bitmap + (bit >> 3);
+      put(Buffer.from([get(1, at)[0]! | (1 << (bit & 7))]), at);
+    },
   };
-  const setBit = (bitmap: number, bit: number): void => {
-    const at = bitmap + (bit >> 3);
-    put(Buffer.from([get(1, at)[0]! | (1 << (bit & 7))]), at);
-  };
-  const counter = (field: number): number => get(4, field).readUInt32LE();
+}
 
+export function createRingWriter(path: string, options: RingWriterOptions = {}): RingWriter {
+  const fd = openSync(path, 'w+', 0o600);
+  const places = layOut();
+  const cells = cellsOf(fd);
   ftruncateSync(fd, places.end);
-  writeHeader(put32, put64, places, options);
-
-  const laneAt = (lane: number): number => places.lanes.offset + lane * format.LANE_BYTES;
-  const useLane = (lane: number): void => {
-    put32(lane + 1, laneAt(lane) + LANE.owner);
-    put32(counter(HEADER.activation), laneAt(lane) + LANE.activation);
-  };
-  const countsAt = (lane: number, site: number): number => {
-    setBit(laneAt(lane) + LANE.countsGroups, (site * format.COUNTS_BYTES) >> 16);
-    return laneAt(lane) + format.LANE_COUNTS_OFFSET + site * format.COUNTS_BYTES;
-  };
-  const estimatesAt = (lane: number, site: number): number => {
-    setBit(laneAt(lane) + LANE.estimatesGroups, (site * format.ESTIMATES_BYTES) >> 16);
-    return laneAt(lane) + format.LANE_ESTIMATES_OFFSET + site * format.ESTIMATES_BYTES;
-  };
-  const weightOf = ({ size, interval }: WrittenBlock): number =>
-    -Math.expm1(-size / Number(get(8, HEADER.intervals + interval * 8).readBigUInt64LE()));
-
-  const enter = (block: WrittenBlock): void => {
-    for (let level = 0; level < format.LEVELS; level++) {
-      const { offset, bitmap } = places.live[level]!;
-      const home = format.homeOf(block.address, level);
-      for (let slot = home; slot < home + format.WINDOW; slot++) {
-        const at = offset + slot * format.LIVE_BYTES;
-        if (get(8, at).readBigUInt64LE() !== 0n) continue;
-        setBit(bitmap, (slot * format.LIVE_BYTES) >> 16);
-        put(entryBytes(block), at);
-        return;
-      }
-    }
-    throw new Error('no room in the table');
-  };
-  const entryOf = (block: WrittenBlock): number => {
-    for (let level = 0; level < format.LEVELS; level++) {
-      const home = format.homeOf(block.address, level);
-      for (let slot = home; slot < home + format.WINDOW; slot++) {
-        const at = places.live[level]!.offset + slot * format.LIVE_BYTES;
-        if (get(8, at).readBigUInt64LE() === block.address) return at;
-      }
-    }
-    throw new Error('not in the table');
-  };
-
+  writeHeader(cells, places, options);
   return {
     path,
+    ...namesOf(cells, places),
+    ...countsOf(cells, places),
+    ...headOf(cells),
+    raw: cells.put,
+    entryOf: (block) => findEntry(cells, places, block),
+    close: () => closeSync(fd),
+  };
+}
+
+type Places = ReturnType<typeof layOut>;
+
+function namesOf({ put, put32, put64, get32 }: Cells, places: Places): Pick<RingWriter, 'site' | 'module'> {
+  return {
     site: (frames, { ticks = 0, flags = 0 } = {}) => {
-      const number = counter(HEADER.siteCount);
-      const first = counter(HEADER.frameCount);
+      const number = get32(HEADER.siteCount);
+      const first = get32(HEADER.frameCount);
       frames.forEach(([module, address], index) => {
         put64((BigInt(module) << 48n) | BigInt(address), places.frames.offset + (first + index) * format.FRAME_BYTES);
       });
@@ -162,7 +155,7 @@ export function createRingWriter(path: string, options: RingWriterOptions = {}):
       return number;
     },
     module: (name, buildId, start = 0x1000) => {
-      const number = counter(HEADER.moduleCount);
+      const number = get32(HEADER.moduleCount);
       const at = places.modules.offset + number * format.MODULE_BYTES;
       put64(start, at + MODULE.start);
       put64(start + 0x1000, at + MODULE.end);
@@ -173,28 +166,42 @@ export function createRingWriter(path: string, options: RingWriterOptions = {}):
       put32(number + 1, HEADER.moduleCount);
       return number;
     },
+  };
+}
+
+function countsOf(cells: Cells, places: Places): Pick<RingWriter, 'allocate' | 'free' | 'pass' | 'lane'> {
+  const { add64, addDouble, put32, put64, get32, get64, setBit } = cells;
+  const laneAt = (lane: number): number => places.lanes.offset + lane * format.LANE_BYTES;
+  const useLane = (lane: number): void => {
+    put32(lane + 1, laneAt(lane) + LANE.owner);
+    put32(get32(HEADER.activation), laneAt(lane) + LANE.activation);
+  };
+  const partAt = (lane: number, bitmap: number, part: number, site: number): number => {
+    setBit(laneAt(lane) + bitmap, (site * format.COUNTS_BYTES) >> 16);
+    return laneAt(lane) + part + site * format.COUNTS_BYTES;
+  };
+  const countsAt = (lane: number, site: number): number =>
+    partAt(lane, LANE.countsGroups, format.LANE_COUNTS_OFFSET, site);
+  const estimatesAt = (lane: number, site: number): number =>
+    partAt(lane, LANE.estimatesGroups, format.LANE_ESTIMATES_OFFSET, site);
+  const chanceOf = ({ size, interval }: WrittenBlock): number =>
+    -Math.expm1(-size / Number(get64(HEADER.intervals + interval * 8)));
+
+  return {
     allocate: (block) => {
       useLane(block.lane);
-      enter(block);
+      enter(cells, places, block);
       if (block.interval === 0) {
         const at = countsAt(block.lane, block.site);
         add64(1, at + COUNTS.allocations);
         add64(block.size, at + COUNTS.allocatedBytes);
-      } else {
-        const at = estimatesAt(block.lane, block.site);
-        const chance = weightOf(block);
-        add64(1, at + ESTIMATES.samples);
-        addDouble(1 / chance, at + ESTIMATES.allocations);
-        addDouble(block.size / chance, at + ESTIMATES.allocatedBytes);
-        addDouble((1 - chance) / chance ** 2, at + ESTIMATES.varianceCount);
-        addDouble((block.size ** 2 * (1 - chance)) / chance ** 2, at + ESTIMATES.varianceBytes);
-      }
+      } else addSample(cells, block, chanceOf(block), estimatesAt(block.lane, block.site));
       add64(1, laneAt(block.lane) + LANE.allocations);
       put64(block.ticks, laneAt(block.lane) + LANE.ticks);
     },
     free: (block, lane, { old = false, young = false } = {}) => {
       useLane(lane);
-      put64(0, entryOf(block));
+      put64(0, findEntry(cells, places, block));
       if (block.interval === 0) {
         const at = countsAt(lane, block.site);
         add64(1, at + COUNTS.frees);
@@ -203,8 +210,8 @@ export function createRingWriter(path: string, options: RingWriterOptions = {}):
       } else {
         const at = estimatesAt(lane, block.site);
         add64(1, at + ESTIMATES.freedSamples);
-        addDouble(1 / weightOf(block), at + ESTIMATES.frees);
-        addDouble(block.size / weightOf(block), at + ESTIMATES.freedBytes);
+        addDouble(1 / chanceOf(block), at + ESTIMATES.frees);
+        addDouble(block.size / chanceOf(block), at + ESTIMATES.freedBytes);
       }
       add64(1, laneAt(lane) + LANE.frees);
       if (young) add64(2, laneAt(lane) + LANE.cancelled);
@@ -218,6 +225,44 @@ export function createRingWriter(path: string, options: RingWriterOptions = {}):
       useLane(lane);
       put64(value, laneAt(lane) + LANE[field]);
     },
+  };
+}
+
+function addSample({ add64, addDouble }: Cells, { size }: WrittenBlock, chance: number, at: number): void {
+  add64(1, at + ESTIMATES.samples);
+  addDouble(1 / chance, at + ESTIMATES.allocations);
+  addDouble(size / chance, at + ESTIMATES.allocatedBytes);
+  addDouble((1 - chance) / chance ** 2, at + ESTIMATES.varianceCount);
+  addDouble((size ** 2 * (1 - chance)) / chance ** 2, at + ESTIMATES.varianceBytes);
+}
+
+function enter({ get64, put, setBit }: Cells, places: Places, block: WrittenBlock): void {
+  for (const [level, { offset, bitmap }] of places.live.entries()) {
+    const home = format.homeOf(block.address, level);
+    for (let slot = home; slot < home + format.WINDOW; slot++) {
+      const at = offset + slot * format.LIVE_BYTES;
+      if (get64(at) !== 0n) continue;
+      setBit(bitmap, (slot * format.LIVE_BYTES) >> 16);
+      put(entryBytes(block), at);
+      return;
+    }
+  }
+  throw new Error('no room in the table');
+}
+
+function findEntry({ get64 }: Cells, places: Places, { address }: WrittenBlock): number {
+  for (const [level, { offset }] of places.live.entries()) {
+    const home = format.homeOf(address, level);
+    for (let slot = home; slot < home + format.WINDOW; slot++) {
+      const at = offset + slot * format.LIVE_BYTES;
+      if (get64(at) === address) return at;
+    }
+  }
+  throw new Error('not in the table');
+}
+
+function headOf({ put32, put64, get32 }: Cells): Pick<RingWriter, 'header' | 'control' | 'interval' | 'moment'> {
+  return {
     header: (field, value) => (WIDE.has(HEADER[field]) ? put64 : put32)(value, HEADER[field]),
     control: (field, value) => {
       const at = HEADER.control + CONTROL[field];
@@ -226,7 +271,7 @@ export function createRingWriter(path: string, options: RingWriterOptions = {}):
     },
     interval: (index, bytes) => {
       put64(bytes, HEADER.intervals + index * 8);
-      put32(Math.max(index + 1, counter(HEADER.intervalCount)), HEADER.intervalCount);
+      put32(Math.max(index + 1, get32(HEADER.intervalCount)), HEADER.intervalCount);
     },
     moment: (which, { ticks, monotonicNs, realtimeMs, sequence = 2 }) => {
       const at = HEADER[which];
@@ -235,9 +280,6 @@ export function createRingWriter(path: string, options: RingWriterOptions = {}):
       put64(monotonicNs, at + MOMENT.monotonicNs);
       put64(BigInt(Math.round(realtimeMs * 1000)) * 1000n, at + MOMENT.realtimeNs);
     },
-    raw: put,
-    entryOf,
-    close: () => closeSync(fd),
   };
 }
 
@@ -260,14 +302,7 @@ function layOut(): Record<'modules' | 'sites' | 'frames' | 'lanes', Place> & { l
   return { ...places, end: offset };
 }
 
-type Put = (value: number, offset: number) => void;
-
-function writeHeader(
-  put32: Put,
-  put64: (value: number | bigint, offset: number) => void,
-  places: ReturnType<typeof layOut>,
-  options: RingWriterOptions,
-): void {
+function writeHeader({ put32, put64 }: Cells, places: Places, options: RingWriterOptions): void {
   put64(format.MAGIC, HEADER.magic);
   put32(format.VERSION, HEADER.version);
   put32(format.HEADER_BYTES, HEADER.headerBytes);
