@@ -64,12 +64,7 @@ describe.skipIf(reason !== undefined)('a process that runs with the library, dor
     symbolizer = createSymbolizer();
     const deps = { log, logger: silentLogger, registry: new Registry() };
     stages.push(startRecord({ ...deps, history: test.history }), startMatch({ ...deps, history: test.history }));
-    stages.push(
-      startTrace({
-        ...{ ...deps, node: NODE, boot: readBoot(), openTrace: (request) => openTrace(request) },
-        symbolize: (frames) => symbolizer.symbolize(frames),
-      }),
-    );
+    stages.push(startTracing());
     await Promise.all(stages.map(({ ready }) => ready));
   }, 240_000);
   afterAll(async () => {
@@ -83,6 +78,27 @@ describe.skipIf(reason !== undefined)('a process that runs with the library, dor
       rmSync(rings, { recursive: true });
     }
   }, 60_000);
+
+  let killed = false;
+  const never = new Promise<never>(() => {});
+
+  /** A stage that `killed` stops in the middle of whatever it does, as a kill would: nothing is closed or said. */
+  function startTracing(): Stage {
+    const isFirst = !stages.some((stage) => 'active' in stage);
+    return startTrace({
+      ...{ log, logger: silentLogger, registry: new Registry(), node: NODE, boot: readBoot() },
+      async openTrace(request) {
+        const source = await openTrace(request);
+        if (!isFirst) return source;
+        return {
+          ...source,
+          observe: () => (killed ? never : source.observe()),
+          stop: () => (killed ? never : source.stop()),
+        };
+      },
+      symbolize: (frames) => symbolizer.symbolize(frames),
+    });
+  }
 
   async function follow(topic: string, take: (record: LogRecord) => void): Promise<void> {
     const assign = () => ({ handle: async (records: readonly LogRecord[]) => records.forEach(take) });
@@ -104,7 +120,7 @@ describe.skipIf(reason !== undefined)('a process that runs with the library, dor
 
   const leaked = (): number[] => [...said.matchAll(/^leaked (0x[0-9a-f]+)$/gm)].map(([, address]) => Number(address));
 
-  it('is traced when asked; the site that leaks is found, exactly; and goes on when asked to be left alone', async () => {
+  it('is traced when asked, over a kill of the collector, and let go; the site that leaks is found, exactly', async () => {
     await until('the program to be ready', () => said.includes('ready'));
     const pid = child.pid!;
     const start = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[19]);
@@ -120,11 +136,20 @@ describe.skipIf(reason !== undefined)('a process that runs with the library, dor
     expect(finding.site!.frames[0]).toMatch(/^leak_row \(three-sites\.c:\d+\)$/);
     expect(finding.message).toMatch(/leak at leak_row \(three-sites\.c:\d+\), called from main/);
 
+    killed = true;
+    const next = startTracing();
+    stages.push(next);
+    await next.ready;
+
     await until('the end of the leak', () => said.includes('done'), 120_000);
     expect(leaked()).toHaveLength(400);
     await new Promise((resolve) => setTimeout(resolve, 6_000));
     await ask('end', 'STOP');
     await until('an answer', () => answers.find(({ id }) => id === 'end'));
+    expect(answers.map(({ id, state }) => [id, state])).toEqual([
+      ['begin', 'ACTIVE'],
+      ['end', 'STOPPED'],
+    ]);
     expect(answers.at(-1)).toMatchObject({ id: 'end', state: 'STOPPED', code: null });
     await until('the history', async () => (await test.history.traceOf(key))?.state === 'STOPPED');
 
@@ -141,7 +166,8 @@ describe.skipIf(reason !== undefined)('a process that runs with the library, dor
     const atRisk = (await test.history.atRisk(key, 10_000)).filter(({ siteId }) => siteId === site.id);
     expect(atRisk.slice(0, 32).map(({ address }) => address)).toEqual(leaked().slice(0, 32));
     expect(new Set(atRisk.map(({ size }) => size))).toEqual(new Set([1_000]));
-    const { totals } = (await test.history.traceOf(key))!;
+    const { totals, trace, startedAt } = (await test.history.traceOf(key))!;
+    expect({ trace, startedAt }).toEqual({ trace: 'begin', startedAt: begun.at });
     expect(totals.recorded + totals.cancelled + totals.dropped).toBe(totals.issued);
     expect(totals.issued).toBe(totals.allocations + totals.frees);
     expect(totals.dropped).toBe(0);
