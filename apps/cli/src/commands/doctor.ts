@@ -5,6 +5,7 @@ import type { Check, CheckStatus } from '../doctor/check.js';
 import { kernelChecks } from '../doctor/kernel-checks.js';
 import { processChecks } from '../doctor/process-checks.js';
 import { serviceChecks } from '../doctor/service-checks.js';
+import { traceChecks } from '../doctor/trace-checks.js';
 import { Exit } from '../exit-codes.js';
 import { nonEmpty, wholeNumber } from '../options.js';
 import { displayWidth } from '../terminal/printable.js';
@@ -42,6 +43,7 @@ async function examine(context: CommandContext, options: DoctorOptions): Promise
   return [
     ...kernelChecks(procfs),
     ...processChecks(procfs),
+    ...traceChecks({ path: environment.path }),
     ...(await serviceChecks({
       apiPort: options.port ?? 4000,
       historyPort: options.historyPort ?? 8123,

@@ -1,13 +1,13 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { addCommonOptions, optionsOf, type CommandContext } from '../context.js';
 import { CliError, Exit } from '../exit-codes.js';
-import { nonEmpty, oneOf, parseBytes, wholeNumber } from '../options.js';
+import { nonEmpty, oneOf, parseBytes, wholeNumber, type CommonOptions } from '../options.js';
 
 const MODES = ['exact', 'sampled'] as const;
 const STACKS = ['full', 'caller'] as const;
 const MAX_INTERVAL = 2 ** 30;
 
-export interface TraceOptions {
+export interface TraceOptions extends CommonOptions {
   pid?: number;
   mode?: (typeof MODES)[number];
   interval: number;

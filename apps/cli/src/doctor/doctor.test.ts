@@ -10,6 +10,7 @@ import type { Check } from './check.js';
 import { kernelChecks } from './kernel-checks.js';
 import { processChecks } from './process-checks.js';
 import { nodeVersion, serviceChecks, type ServiceNeeds } from './service-checks.js';
+import { traceChecks } from './trace-checks.js';
 
 let root: string;
 
@@ -156,6 +157,24 @@ describe('the process checks', () => {
       .split('\n').length;
     // Processes come and go between the two.
     expect(Math.abs(count - oracle)).toBeLessThan(50);
+  });
+});
+
+describe('the trace checks', () => {
+  it('tell that the tracing library was not built', () => {
+    const check = named(traceChecks({ path: '', library: join(root, 'no.so') }), 'tracing library');
+    expect(check).toMatchObject({ status: 'limited', advice: 'install gcc and make, then run npm run setup' });
+  });
+
+  it('find the best symbolizer of the path', () => {
+    mkdirSync(join(root, 'tools'));
+    for (const program of ['addr2line', 'llvm-symbolizer-14']) {
+      writeFileSync(join(root, 'tools', program), '');
+      chmodSync(join(root, 'tools', program), 0o755);
+    }
+    const check = named(traceChecks({ path: `/nowhere:${join(root, 'tools')}` }), 'symbols');
+    expect(check).toMatchObject({ status: 'ok', detail: 'functions, files and lines by llvm-symbolizer-14' });
+    expect(named(traceChecks({ path: '/nowhere' }), 'symbols').status).toBe('limited');
   });
 });
 

@@ -9,6 +9,8 @@ export interface TextOptions {
   width: number;
   /** Sites in the table, and with their stacks below it. */
   top: number;
+  /** Source files below it are named from there. */
+  folder: string;
 }
 
 const STYLES: Readonly<Record<LeakState, Style>> = {
@@ -33,9 +35,9 @@ export function reportText(report: TraceReport, options: TextOptions): Line[] {
     headLine(report),
     [],
     ...summary(report, leaking),
-    ...(shown.length === 0 ? [] : [[], ...siteTable(report, shown, options.width)]),
+    ...(shown.length === 0 ? [] : [[], ...siteTable(shown, options.width)]),
     ...omitted(report, shown.length),
-    ...detailed.flatMap((site) => [[], ...siteBlock(report, site, shown.indexOf(site) + 1)]),
+    ...detailed.flatMap((site) => [[], ...siteBlock(report, site, shown.indexOf(site) + 1, options.folder)]),
   ];
 }
 
@@ -115,7 +117,7 @@ function lossLine({ totals }: TraceReport): Line {
     : [span(count(totals.dropped, 'call'), 'danger'), span(`: ${sum}`, 'dim')];
 }
 
-function siteTable(report: TraceReport, sites: readonly ReportSite[], width: number): Line[] {
+function siteTable(sites: readonly ReportSite[], width: number): Line[] {
   const columns: Column<ReportSite>[] = [
     { title: '#', align: 'right', cell: (site) => String(sites.indexOf(site) + 1) },
     { title: 'VERDICT', cell: ({ verdict }) => ({ text: verdict.state, style: STYLES[verdict.state] }) },
@@ -135,18 +137,33 @@ function siteTable(report: TraceReport, sites: readonly ReportSite[], width: num
     },
     { title: 'PER HOUR', align: 'right', cell: ({ verdict }) => formatGrowth(verdict.bytesPerHour), priority: 6 },
     { title: 'AGES', align: 'right', cell: ({ verdict }) => `${verdict.generations}/${BIRTH_BINS}`, priority: 2 },
-    { title: 'WHERE', cell: ({ frames }) => where(frames, report.program), flexible: true, maxWidth: 200 },
+    { title: 'WHERE', cell: (site) => where(site, sites), flexible: true, maxWidth: 200 },
   ];
   return renderTable(columns, sites, { width });
 }
 
-/** The frame that says most: the first of the program's own code, after the one that allocates when they differ. */
-function where(frames: readonly StackFrame[], program: string): string {
-  const first = frames[0];
+/**
+ * Where a site is: the frame that allocates, after the innermost one that no other site of the table has in its place, so
+ * that the callers behind a shared wrapper can be told apart.
+ */
+function where(site: ReportSite, sites: readonly ReportSite[]): string {
+  const [first] = site.frames;
   if (first === undefined) return 'unknown';
-  const own = frames.find((frame) => frame.module !== null && baseName(frame.module) === program);
-  const name = (frame: StackFrame): string => `${frame.function ?? framePlace(frame)}${sourceOf(frame)}`;
-  return own === undefined || own === first ? name(first) : `${name(own)} › ${first.function ?? framePlace(first)}`;
+  const own = site.frames.find((_, depth) => sites.every((other) => other === site || !sameFrames(site, other, depth)));
+  const text = `${first.function ?? framePlace(first)}${sourceOf(first)}`;
+  return own === undefined || own === first
+    ? text
+    : `${own.function ?? framePlace(own)}${sourceOf(own)} › ${first.function ?? framePlace(first)}`;
+}
+
+/** Whether two stacks are the same down to `depth`. */
+function sameFrames(a: ReportSite, b: ReportSite, depth: number): boolean {
+  for (let at = 0; at <= depth; at++) {
+    const [left, right] = [a.frames[at], b.frames[at]];
+    if (left === undefined || right === undefined) return false;
+    if (left.offset !== right.offset || left.module !== right.module) return false;
+  }
+  return true;
 }
 
 function sourceOf(frame: StackFrame): string {
@@ -161,8 +178,8 @@ function omitted({ sites }: TraceReport, shown: number): Line[] {
   return [[span(`   ${count(rest.length, 'more site')} with ${formatBytes(bytes)} live (--top N shows more)`, 'dim')]];
 }
 
-function siteBlock(report: TraceReport, site: ReportSite, number: number): Line[] {
-  const { figures, verdict, frames } = site;
+function siteBlock(report: TraceReport, site: ReportSite, number: number, folder: string): Line[] {
+  const { figures, verdict } = site;
   const blocks = `${formatBytes(figures.liveBytes)} in ${count(figures.liveCount, 'block')}`;
   return [
     [
@@ -170,24 +187,38 @@ function siteBlock(report: TraceReport, site: ReportSite, number: number): Line[
       span('  '),
       span(verdict.state, STYLES[verdict.state]),
       span(`  ${blocks}`, 'strong'),
-      span(`  ${verdict.message}`),
     ],
-    ...frameLines(frames, site.truncated),
+    [span(`    ${verdict.message}`)],
+    ...frameLines(site, report, folder),
     ...survivorLine(report, site),
   ];
 }
 
-function frameLines(frames: readonly StackFrame[], truncated: boolean): Line[] {
-  const names = frames.map((frame) => frame.function ?? '??');
+/** What calls `main` and what threads start in: the same below every stack. */
+const STARTERS = /^(__libc_start_call_main|__libc_start_main(@.*)?|_start|start_thread|__?clone3?|__GI___clone3?)$/;
+
+function frameLines({ frames, truncated }: ReportSite, report: TraceReport, folder: string): Line[] {
+  const last = frames.findLastIndex((frame) => frame.function === null || !STARTERS.test(frame.function));
+  const shown = frames.slice(0, last < 0 ? frames.length : last + 1);
+  const names = shown.map((frame) => frame.function ?? '??');
   const width = Math.min(48, Math.max(8, ...names.map((name) => name.length)));
-  const lines = frames.map((frame, index): Line => [
-    span('    '),
-    span((names[index] ?? '').padEnd(width), frame.function === null ? 'dim' : 'plain'),
-    span(`  ${framePlace(frame)}`, frame.file === null ? 'dim' : 'accent'),
-    ...(frame.inlined ? [span('  inlined', 'dim')] : []),
-    ...(frame.file !== null && frame.module !== null ? [span(`  ${baseName(frame.module)}`, 'dim')] : []),
-  ]);
+  const lines = shown.map((frame, index): Line => {
+    const foreign = frame.file !== null && frame.module !== null && baseName(frame.module) !== report.program;
+    return [
+      span('    '),
+      span((names[index] ?? '').padEnd(width), frame.function === null ? 'dim' : 'plain'),
+      span(`  ${nearPlace(frame, folder)}`, frame.file === null ? 'dim' : 'accent'),
+      ...(frame.inlined ? [span('  inlined', 'dim')] : []),
+      ...(foreign ? [span(`  ${baseName(frame.module ?? '')}`, 'dim')] : []),
+    ];
+  });
   return truncated ? [...lines, [span('    … the stack goes on', 'dim')]] : lines;
+}
+
+/** A place below the working directory as a person there would type it. */
+function nearPlace(frame: StackFrame, folder: string): string {
+  const place = framePlace(frame);
+  return place.startsWith(`${folder}/`) ? place.slice(folder.length + 1) : place;
 }
 
 function survivorLine(report: TraceReport, { survivors }: ReportSite): Line[] {

@@ -65,7 +65,7 @@ async function refusalsInOneLine<Result>(attempt: () => Promise<Result>): Promis
         ? Exit.Usage
         : error.code === 'TRACE_GONE'
           ? Exit.NotFound
-          : error.code === 'TRACE_NO_PROGRAM'
+          : error.code === 'TRACE_NOT_FOUND'
             ? Exit.NoProgram
             : Exit.Untraceable;
     throw new CliError(exit, error.message, undefined, { cause: error });

@@ -23,7 +23,7 @@ export async function traceProcess(context: CommandContext, options: TraceOption
   const stop = stopSignal(context, options.duration);
   const progress = createProgress(context, source, program);
   try {
-    const watch = await watchTrace(source, stop, progress.show);
+    const watch = await watchTrace(source, { stop, onLook: progress.show });
     progress.clear();
     const end = watch.observation.ended ? { code: null, signal: null } : null;
     // Its figures are read: from here on the process goes on as if it had never been traced.

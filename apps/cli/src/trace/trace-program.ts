@@ -28,7 +28,7 @@ export async function traceProgram(
   });
   const forwarding = forwardSignals(context, traced);
   try {
-    const watch = await watchTrace(traced.source, new AbortController().signal);
+    const watch = await watchTrace(traced.source, { ended: traced.exited });
     const end = await traced.exited;
     over.abort();
     const own = { watch, program: baseName(words[0] ?? ''), command: commandLine(words), end: endOf(end) };
@@ -44,7 +44,7 @@ export async function traceProgram(
 
 async function watchChild(source: TraceSource, stop: AbortSignal): Promise<{ watch: TraceWatch; program: string }> {
   const program = programName(source.pid) ?? `pid ${source.pid}`;
-  return { watch: await watchTrace(source, stop), program };
+  return { watch: await watchTrace(source, { stop }), program };
 }
 
 function endOf({ code, signal }: ProgramExit): { code: number | null; signal: string | null } {

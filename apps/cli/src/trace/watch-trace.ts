@@ -5,6 +5,7 @@ import { watchAnonymousMemory } from './anonymous-memory.js';
 
 /** How often a traced process is looked at, milliseconds. */
 const LOOK_MS = 500;
+const SOON_MS = 10;
 
 /** One traced process from its first look to its last. */
 export interface TraceWatch {
@@ -16,26 +17,38 @@ export interface TraceWatch {
   readonly anonymousBytes: number | null;
 }
 
-/**
- * Looks at a process until it is gone or `stop` aborts, then once more. `onLook` sees every look but the last, for a
- * person who waits.
- */
-export async function watchTrace(
-  source: TraceSource,
-  stop: AbortSignal,
-  onLook: (watch: TraceWatch) => void = () => {},
-): Promise<TraceWatch> {
+export interface WatchOptions {
+  /** Ends the watching, after one more look. */
+  stop?: AbortSignal;
+  /** Sees every look but the last, for a person who waits. */
+  onLook?: (watch: TraceWatch) => void;
+  /** Settles when the process has ended, so that nobody waits for the next look. */
+  ended?: Promise<unknown>;
+}
+
+/** Looks at a process until it is gone or `stop` aborts, then once more. */
+export async function watchTrace(source: TraceSource, options: WatchOptions = {}): Promise<TraceWatch> {
+  const { stop, onLook = () => {} } = options;
+  const wake = new AbortController();
+  const waken = (): void => wake.abort();
+  stop?.addEventListener('abort', waken, { once: true });
+  void options.ended?.then(waken);
   const ledger = createSiteLedger();
   const anonymous = watchAnonymousMemory(source.pid);
   const startedAt = Date.now();
   for (;;) {
-    const stopping = stop.aborted;
+    const stopping = stop?.aborted ?? false;
     const anonymousBytes = anonymous();
     const observation = await source.observe();
-    ledger.observe(observation);
+    // Nothing comes after the last look: the verdict may not wait for more then.
+    ledger.observe({ ...observation, ended: observation.ended || stopping });
     const watch = { source, ledger, startedAt, observation, anonymousBytes };
-    if (observation.ended || stopping) return watch;
+    if (observation.ended || stopping) {
+      stop?.removeEventListener('abort', waken);
+      return watch;
+    }
     onLook(watch);
-    await sleep(LOOK_MS, undefined, { signal: stop, ref: true }).catch(() => {});
+    // Once woken, it looks again soon: a process that is ending may not be gone yet.
+    await (wake.signal.aborted ? sleep(SOON_MS) : sleep(LOOK_MS, undefined, { signal: wake.signal }).catch(() => {}));
   }
 }

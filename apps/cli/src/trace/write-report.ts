@@ -47,7 +47,7 @@ export function openOutputs(output: Output, options: TraceOptions, stdoutIsTheir
     const width = report === undefined ? (stdoutIsTheirs ? output.asideWidth : output.width) : Infinity;
     const lines = whole.flatMap((each, index) => [
       ...(index > 0 ? [[], []] : []),
-      ...reportText(each, { width, top: options.top }),
+      ...reportText(each, { width, top: options.top, folder: process.cwd() }),
     ]);
     if (report !== undefined) finish(report, lines.map((line) => `${paint(line, false)}\n`).join(''));
     else if (stdoutIsTheirs) output.asideLines([[], ...lines]);
