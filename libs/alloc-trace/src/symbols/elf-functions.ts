@@ -1,8 +1,18 @@
 import { requireWithin, type ByteSource } from './byte-source.js';
 import { ElfError } from './elf-error.js';
-import { SHT_DYNSYM, SHT_NOBITS, SHT_SYMTAB, SYMBOL_BYTES, terminated, word, type ElfSection } from './elf-layout.js';
+import {
+  SHF_EXECINSTR,
+  SHT_DYNSYM,
+  SHT_NOBITS,
+  SHT_SYMTAB,
+  SYMBOL_BYTES,
+  terminated,
+  word,
+  type ElfMachine,
+  type ElfSection,
+} from './elf-layout.js';
 
-/** A function symbol. */
+/** A symbol of a function, or of code that was written by hand. */
 export interface ElfFunction {
   /** As linked: mangled. */
   name: string;
@@ -37,6 +47,7 @@ const LOOK_BACK = 16;
 /** Hostile names repeat: no more places of one are remembered. */
 const MAX_PLACES = 65_536;
 
+const STT_NOTYPE = 0;
 const STT_FUNC = 2;
 const STT_GNU_IFUNC = 10;
 
@@ -74,10 +85,16 @@ function packed({ addresses, sizes, nameOffsets, tables, ranks }: Columns): Pack
 }
 
 /** Throws ELF_DAMAGED, ELF_TOO_LARGE, ELF_UNREADABLE. */
-export async function readFunctions(source: ByteSource, sections: readonly ElfSection[]): Promise<FunctionTable> {
+export async function readFunctions(
+  source: ByteSource,
+  sections: readonly ElfSection[],
+  machine: ElfMachine,
+): Promise<FunctionTable> {
+  // Hand-written code has symbols without a type. On aarch64 marks of code and data ($x, $d) have none either.
+  const code = machine === 'aarch64' ? [] : sections.map(({ flags }) => (flags & SHF_EXECINSTR) !== 0);
   const tables = symbolTables(source, sections);
   const read: Columns = { addresses: [], sizes: [], nameOffsets: [], tables: [], ranks: [] };
-  for (let index = 0; index < tables.length; index++) await readTable(source, tables[index]!, index, read);
+  for (let index = 0; index < tables.length; index++) await readTable(source, tables[index]!, index, code, read);
   const columns = packed(read);
   const order = sortedByAddress(columns.addresses);
   return {
@@ -122,13 +139,19 @@ function symbolTables(source: ByteSource, sections: readonly ElfSection[]): Tabl
   return tables;
 }
 
-async function readTable(source: ByteSource, table: Table, index: number, columns: Columns): Promise<void> {
+async function readTable(
+  source: ByteSource,
+  table: Table,
+  index: number,
+  code: readonly boolean[],
+  columns: Columns,
+): Promise<void> {
   const { offset, size } = table.symbols;
   const step = CHUNK - (CHUNK % SYMBOL_BYTES);
   const whole = size - (size % SYMBOL_BYTES);
   for (let from = 0; from < whole; from += step) {
     const bytes = await source.read(offset + from, Math.min(step, whole - from));
-    for (let at = 0; at < bytes.length; at += SYMBOL_BYTES) takeSymbol(bytes, at, index, columns);
+    for (let at = 0; at < bytes.length; at += SYMBOL_BYTES) takeSymbol(bytes, at, index, code, columns);
     if (columns.addresses.length > MAX_FUNCTIONS) {
       throw new ElfError('ELF_TOO_LARGE', `${source.name}: has more than ${MAX_FUNCTIONS} functions`);
     }
@@ -136,17 +159,19 @@ async function readTable(source: ByteSource, table: Table, index: number, column
 }
 
 /** Elf64_Sym: name, info (binding << 4 | type), other, section (0: undefined), value, size. */
-function takeSymbol(bytes: Buffer, at: number, table: number, columns: Columns): void {
+function takeSymbol(bytes: Buffer, at: number, table: number, code: readonly boolean[], columns: Columns): void {
   const info = bytes[at + 4]!;
   const type = info & 15;
-  if ((type !== STT_FUNC && type !== STT_GNU_IFUNC) || bytes.readUInt16LE(at + 6) === 0) return;
+  const section = bytes.readUInt16LE(at + 6);
+  const isCode = type === STT_FUNC || type === STT_GNU_IFUNC || (type === STT_NOTYPE && code[section] === true);
+  if (!isCode || section === 0) return;
   const nameOffset = bytes.readUInt32LE(at);
   const address = word(bytes, at + 8);
   const size = word(bytes, at + 16);
   if (nameOffset === 0 || Number.isNaN(address)) return;
   // Bindings: local 0, global 1, weak 2. A size tells a function from a mark in hand-written code.
   const binding = info >> 4;
-  columns.ranks.push((size > 0 ? 4 : 0) + (binding === 1 ? 2 : binding === 2 ? 1 : 0));
+  columns.ranks.push((type === STT_NOTYPE ? 0 : 8) + (size > 0 ? 4 : 0) + (binding === 1 ? 2 : binding === 2 ? 1 : 0));
   columns.addresses.push(address);
   columns.sizes.push(Number.isNaN(size) ? 0 : size);
   columns.nameOffsets.push(nameOffset);

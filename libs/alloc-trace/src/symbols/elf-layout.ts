@@ -17,6 +17,7 @@ export const SHT_SYMTAB = 2;
 export const SHT_NOBITS = 8;
 export const SHT_NOTE = 7;
 export const SHT_DYNSYM = 11;
+export const SHF_EXECINSTR = 4;
 export const SHF_COMPRESSED = 0x800;
 
 export const ELF_TYPES = ['NONE', 'REL', 'EXEC', 'DYN', 'CORE'] as const;

@@ -72,7 +72,7 @@ export async function readElf(source: ByteSource): Promise<ElfFile> {
       debugLink: await readDebugLink(source, sections),
       ...addressMap(segments),
       section: (name, limit = MAX_SECTION_BYTES) => readSection(source, sections, name, limit),
-      functions: once(() => readFunctions(source, sections)),
+      functions: once(() => readFunctions(source, sections, header.machine)),
       close: () => source.close(),
     };
   } catch (cause) {

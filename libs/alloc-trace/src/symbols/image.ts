@@ -28,7 +28,7 @@ export interface Image {
 }
 
 /** Behind a symbol that has ended code is called by it only so far, bytes: more says nothing. */
-const MAX_DISTANCE = 65_536;
+const MAX_DISTANCE = 4096;
 
 /** Identity of what a path names now; null when nothing. */
 export async function fileIdentity(path: string): Promise<string | null> {

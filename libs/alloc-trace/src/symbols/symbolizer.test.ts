@@ -259,6 +259,15 @@ describe.skipIf(!compilers)('without a tool', () => {
     expect(symbolizer.problems()).toEqual([expect.stringContaining('llvm-symbolizer')]);
   });
 
+  it.skipIf(process.arch !== 'x64')('code written by hand goes by its label, though that has no type', async () => {
+    const code = '__asm__(".text\\n.globl by_hand\\nby_hand:\\n push %rbx\\n call take\\n pop %rbx\\n ret\\n");';
+    const file = compile(directory, 'by-hand', `${mainSource}\n${code}\n`, ['-O2']);
+    const frame = { module: await moduleOf(file), address: returnIn(file, 'by_hand', 'take') };
+    for (const commands of [[], ...tools.map(([, one]) => one)]) {
+      expect(short((await open({ tools: commands }).symbolize([frame]))[0]!)).toEqual([['by_hand', null, null, false]]);
+    }
+  });
+
   it('a stripped library names what it exports, and says how far behind it other code is', async () => {
     const file = join(directory, 'libstripped.so');
     run('objcopy', ['--strip-all', programs.library, file]);
