@@ -24,6 +24,7 @@ interface Call {
   /** First argument: where posix_memalign writes, or the old block of a realloc. */
   first: number;
   stack: number;
+  time: number;
   undo: (() => void) | null;
 }
 
@@ -36,6 +37,7 @@ interface Thread {
 /** Calls within calls of one thread at most; the kernel follows 64 returns. */
 const MAX_DEPTH = 64;
 const MAX_THREADS = 16_384;
+const JUMP_NS = 1e8;
 
 /**
  * Puts entry and return of each call together, by thread and stack pointer, and keeps the outermost call only: what an
@@ -63,8 +65,10 @@ export function pairCalls(
     const thread = threadOf(event.thread);
     const [first, second, third] = [0, 8, 16].map((more) => number64(event, formats.arguments + more));
     const stack = number64(event, formats.stack);
-    // A call below the stack pointer of this one was left without a return that was seen.
-    while (thread.calls.length > 0 && thread.calls.at(-1)!.stack <= stack) leftUnseen(thread, sink);
+    for (let last = thread.calls.at(-1); last !== undefined && isOver(last, place, stack, event.time);) {
+      leftUnseen(thread, sink);
+      last = thread.calls.at(-1);
+    }
     const nested = thread.calls.length > 0;
     const counts = allocating(event.time);
     let undo: (() => void) | null = null;
@@ -74,7 +78,14 @@ export function pairCalls(
     thread.dropped = place.kind === 'release' ? first! : 0;
     if (place.kind === 'release' || (place.kind === 'move' && !counts) || thread.calls.length >= MAX_DEPTH) return;
     if (place.kind !== 'move' && !counts && !nested) return;
-    thread.calls.push({ place, size: place.size(first!, second!, third!), first: first!, stack, undo });
+    thread.calls.push({
+      place,
+      size: place.size(first!, second!, third!),
+      first: first!,
+      stack,
+      time: event.time,
+      undo,
+    });
   };
   const leave = (event: RawEvent): void => {
     const thread = threadOf(event.thread);
@@ -92,6 +103,15 @@ export function pairCalls(
     take: (event) => (event.event === 'leave' ? leave(event) : entry(event)),
     forget: () => threads.clear(),
   };
+}
+
+/**
+ * Whether an earlier call must have returned, though nobody saw it, when the thread enters `place`: its frame is below the
+ * stack pointer. At the same stack pointer it is either over or has jumped here at its end, which takes no time.
+ */
+function isOver(call: Call, place: ProbePlace, stack: number, time: number): boolean {
+  if (call.stack !== stack) return call.stack < stack;
+  return call.place === place || time - call.time > JUMP_NS;
 }
 
 function leftUnseen(thread: Thread, sink: CallSink): void {

@@ -20,7 +20,7 @@ import { MEASURED_COSTS, type ProbeCosts } from './window-plan.js';
 export interface UprobeOptions {
   /** Share of one CPU that the probes may cost the process in the long run, 0.001 to 1. Default 0.05. */
   cpuShare?: number;
-  /** The same of all processes that run into the probes, 0.001 to 64. Default 0.2. */
+  /** The same of all processes that run into the probes, 0.001 to 64. Default 0.25. */
   hostShare?: number;
   /** Words of the stack copied at each allocation, 0 to 256: how far it can be walked. Default 128 (1 KiB). */
   stackWords?: number;
@@ -163,7 +163,7 @@ function checked(request: TraceRequest, options: UprobeOptions): Required<Uprobe
   }
   const full: Required<UprobeOptions> = {
     cpuShare: options.cpuShare ?? 0.05,
-    hostShare: options.hostShare ?? 0.2,
+    hostShare: options.hostShare ?? 0.25,
     stackWords: request.maxFrames === 1 ? 16 : (options.stackWords ?? 128),
     bufferKiB: options.bufferKiB ?? 32 * 1024,
     pollMs: options.pollMs ?? 40,

@@ -54,12 +54,13 @@ export function runTrace(trace: RunningTrace): TraceSource {
     lookedAt: 0,
     remappedAt: 0,
   };
+  const woken = new AbortController();
   const alone = oneAtATime();
   const look = (): Promise<void> => alone(() => (running(state) ? turn(trace, state) : Promise.resolve()));
   const loop = async (): Promise<void> => {
     while (running(state)) {
       await look().catch((cause) => fail(trace, state, cause));
-      if (running(state)) await sleep(trace.pollMs, undefined, { ref: false });
+      if (running(state)) await nap(trace.pollMs, woken.signal);
     }
   };
   const looping = loop();
@@ -82,10 +83,16 @@ export function runTrace(trace: RunningTrace): TraceSource {
     },
     stop: async () => {
       state.stopped = true;
+      woken.abort();
       await looping;
       await alone(() => trace.session.close());
     },
   };
+}
+
+/** Does not hold the program open. */
+async function nap(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await sleep(milliseconds, undefined, { ref: false, signal }).catch(() => undefined);
 }
 
 function running({ ended, stopped, failure }: State): boolean {
