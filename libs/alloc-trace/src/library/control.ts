@@ -31,20 +31,48 @@ function checkWhole(name: string, value: number, most: number): void {
   throw new TraceError('TRACE_INVALID', `${name} is ${value}: wanted a whole number from 1 to ${most}`);
 }
 
-/** Writes what is asked for, the mode last: it is what the process looks at. */
+/** Whether that is what was asked for last. */
+export function isAskedFor(before: ControlState, request: Omit<ControlRequest, 'leaseUntil'>): boolean {
+  return (
+    before.mode === MODE[request.mode] &&
+    (request.mode !== 'SAMPLED' || before.sampleInterval === request.sampleInterval) &&
+    before.stacks === stacksOf(request) &&
+    before.maxFrames === request.maxFrames &&
+    before.youngNs === YOUNG_NS
+  );
+}
+
+const YOUNG_NS = SURVIVAL_MS * 1e6;
+
+function stacksOf({ maxFrames }: Pick<ControlRequest, 'maxFrames'>): number {
+  return maxFrames === 1 ? STACKS.CALLER : STACKS.FULL;
+}
+
+/**
+ * Writes what is asked for. The library acts when mode or number differ from what it acted on, and takes a number that it
+ * has missed for dormancy, so the order matters: from dormancy the mode comes last, to dormancy it comes first, and from one
+ * active mode to another both come in one write.
+ */
 export function writeControl(file: RingFile, before: ControlState, generation: number, request: ControlRequest): void {
   const bytes = Buffer.alloc(CONTROL_BYTES);
   bytes.writeUInt32LE(MODE[request.mode], CONTROL.mode);
   bytes.writeUInt32LE((before.pulse + 1) >>> 0, CONTROL.pulse);
   bytes.writeBigUInt64LE(BigInt(request.sampleInterval), CONTROL.sampleInterval);
-  bytes.writeUInt32LE(request.maxFrames === 1 ? STACKS.CALLER : STACKS.FULL, CONTROL.stacks);
+  bytes.writeUInt32LE(stacksOf(request), CONTROL.stacks);
   bytes.writeUInt32LE(request.maxFrames, CONTROL.maxFrames);
   bytes.writeBigUInt64LE(BigInt(before.maxBytes), CONTROL.maxBytes);
   bytes.writeBigUInt64LE(BigInt(Math.ceil(request.leaseUntil)), CONTROL.leaseUntil);
-  bytes.writeBigUInt64LE(BigInt(SURVIVAL_MS) * 1_000_000n, CONTROL.youngNs);
+  bytes.writeBigUInt64LE(BigInt(YOUNG_NS), CONTROL.youngNs);
   bytes.writeBigUInt64LE(BigInt(generation), CONTROL.generation);
-  file.write(bytes.subarray(CONTROL.pulse), HEADER.control + CONTROL.pulse);
-  file.write(bytes.subarray(CONTROL.mode, CONTROL.mode + 4), HEADER.control + CONTROL.mode);
+  const mode = (): void => file.write(bytes.subarray(CONTROL.mode, CONTROL.pulse), HEADER.control + CONTROL.mode);
+  const others = (): void => file.write(bytes.subarray(CONTROL.pulse), HEADER.control + CONTROL.pulse);
+  const order =
+    request.mode === 'DORMANT'
+      ? [mode, others]
+      : before.mode === MODE.DORMANT
+        ? [others, mode]
+        : [() => file.write(bytes, HEADER.control)];
+  for (const write of order) write();
 }
 
 /** Says that somebody looks: threads renew their clocks, and the lease goes on. */

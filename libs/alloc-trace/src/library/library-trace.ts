@@ -149,7 +149,8 @@ async function observe(session: Session): Promise<TraceObservation> {
   if (session.last?.ended) return session.last;
   if (session.stopped) throw new TraceError('TRACE_GONE', `process ${session.pid}: its tracing was stopped`);
   const alive = session.watch?.alive() === true;
-  const over = alive && (await followExec(session));
+  await followExec(session, alive);
+  const over = alive && isOver(session);
   const image = session.image!;
   if (alive) image.renew();
   const seen = await image.reader.observe(!alive || over, image.isVoid);
@@ -161,23 +162,25 @@ async function observe(session: Session): Promise<TraceObservation> {
 
 const EXEC_WARNING = 'The process replaced its program (exec) while it was traced: the figures are of the new one.';
 
-/** Goes over to the file of the next image when there is one. True when the image is over and none comes after it. */
-async function followExec(session: Session): Promise<boolean> {
+/** Goes over to the file of the next image when there is one; also of a process that has ended since. */
+async function followExec(session: Session, alive: boolean): Promise<void> {
   const { image, deps } = session;
   const { place, file, layout } = image!.found;
   const inode = place?.inode() ?? null;
-  if (place !== null && inode !== null && inode !== file.stats.ino) {
-    const next = findRingIn(place.directory, layout.pid);
-    if (next?.layout.startTime === layout.startTime && next.file.stats.uid === file.stats.uid) {
-      session.image = createTracedImage(next, session.imageOptions, deps);
-      session.images++;
-      session.overSince = null;
-      image!.close();
-      await session.image.ask(session.wish);
-      return false;
-    }
-    if (next !== undefined) closeFound(next);
-  }
+  if (place === null || inode === null || inode === file.stats.ino) return;
+  const next = findRingIn(place.directory, layout.pid);
+  if (next === undefined) return;
+  if (next.layout.startTime !== layout.startTime || next.file.stats.uid !== file.stats.uid) return closeFound(next);
+  session.image = createTracedImage(next, session.imageOptions, deps);
+  session.images++;
+  session.overSince = null;
+  image!.close();
+  if (alive) await session.image.ask(session.wish);
+}
+
+/** True when the image is over, and none with the library came after it. */
+function isOver(session: Session): boolean {
+  const { image, deps } = session;
   if (image!.reader.state().state !== STATE.EXECED) {
     session.overSince = null;
     return false;

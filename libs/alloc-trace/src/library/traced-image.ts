@@ -1,10 +1,10 @@
 import type { TraceMode } from '@tidemark/contracts';
 import { TraceError } from '../errors.js';
-import { MAX_FRAMES, MODE, REFUSAL } from '../ring/format.js';
+import { MAX_FRAMES, MODE, REFUSAL, STATE } from '../ring/format.js';
 import type { RingState } from '../ring/header.js';
 import { createRingReader, type RingReader } from '../ring/ring-reader.js';
 import { refusalOf } from '../ring/ring-warnings.js';
-import { DEFAULT_SAMPLE_INTERVAL, renewControl, writeControl } from './control.js';
+import { DEFAULT_SAMPLE_INTERVAL, isAskedFor, renewControl, writeControl } from './control.js';
 import { closeFound, type FoundRing } from './find-ring.js';
 import { createModuleFiles } from './module-file.js';
 import type { TraceDeps } from './trace-deps.js';
@@ -59,23 +59,29 @@ export function createTracedImage(found: FoundRing, options: ImageOptions, deps:
     writeControl(file, control, control.generation + 1, { ...last, mode: 'DORMANT', leaseUntil: leaseUntil() });
   };
 
+  const renew = (): void => {
+    pulse = (pulse + 1) >>> 0;
+    renewControl(file, pulse, leaseUntil());
+  };
+
   const ask = async (wish: Wish): Promise<void> => {
     last = wish;
     if (wish.mode === 'DORMANT') return goDormant();
     const state = reader.state();
+    const dormant = isDormant(state, deps.bootTime());
+    if (!dormant && isAskedFor(state.control, wish)) {
+      // From the environment, or by a reader that was killed: it goes on as it is.
+      if (state.applied < state.control.generation) pending = { ...state.control, activation: state.activation };
+      return renew();
+    }
     const generation = generationAfter(state);
-    if (isDormant(state, deps.bootTime())) pending = { generation, activation: state.activation };
+    if (dormant) pending = { generation, activation: state.activation };
     pulse = (state.control.pulse + 1) >>> 0;
     writeControl(file, state.control, generation, { ...wish, leaseUntil: leaseUntil() });
     const refusal = await answer(reader, generation, deps);
     if (refusal === null) return;
     goDormant();
     throw new TraceError('TRACE_REFUSED', `process ${options.pid} cannot be traced: ${refusal}`);
-  };
-
-  const renew = (): void => {
-    pulse = (pulse + 1) >>> 0;
-    renewControl(file, pulse, leaseUntil());
   };
 
   return {
@@ -115,7 +121,8 @@ async function answer(reader: RingReader, generation: number, deps: TraceDeps): 
   for (;;) {
     const state = reader.state();
     if (state.applied >= generation) return refusalOf(state);
-    if (deps.clock() >= until) return null;
+    // An image that is over answers no more.
+    if (state.state === STATE.EXECED || deps.clock() >= until) return null;
     await deps.sleep(LOOK_MS);
   }
 }
