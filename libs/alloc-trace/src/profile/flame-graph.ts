@@ -38,7 +38,7 @@ export function flameGraph(profile: TraceProfile, options: FlameGraphOptions = {
     `<style><![CDATA[${FLAME_STYLE}]]></style>`,
     '<rect class="page" width="100%" height="100%"/>',
     ...headerLines(profile, measure, root),
-    `<svg class="boxes" x="1%" y="${HEADER}" width="98%" height="${rows * ROW}">`,
+    `<svg x="1%" y="${HEADER}" width="98%" height="${rows * ROW}">`,
     ...boxes.map((one) => boxMarkup(one, root, colours)),
     '</svg>',
     ...legend.map((entry, index) => legendMarkup(entry, index, bottom + 16)),

@@ -43,7 +43,7 @@ export const FLAME_SCRIPT = `
 (function () {
   var script = document.currentScript, svg = (script && script.ownerSVGElement) || document.documentElement;
   var total = Number(svg.getAttribute('data-total'));
-  var area = svg.querySelector('.boxes'), info = svg.querySelector('.info'), hint = info.textContent, zoomed = null;
+  var info = svg.querySelector('.info'), hint = info.textContent, zoomed = null;
   var boxes = Array.prototype.map.call(svg.querySelectorAll('svg.b'), function (node) {
     var title = node.querySelector('title').textContent;
     return { node: node, x: parseFloat(node.getAttribute('x')), w: parseFloat(node.getAttribute('width')),
@@ -51,7 +51,7 @@ export const FLAME_SCRIPT = `
   });
   var byNode = new Map(boxes.map(function (box) { return [box.node, box]; }));
   function fit(box, width) {
-    var room = Math.floor((width / 100 * area.getBoundingClientRect().width - 8) / 7.25);
+    var room = Math.floor((width / 100 * 0.98 * svg.getBoundingClientRect().width - 8) / 7.25);
     box.text.textContent = box.name.length <= room ? box.name : room < 3 ? '' : box.name.slice(0, room - 1) + '\\u2026';
   }
   function draw() {

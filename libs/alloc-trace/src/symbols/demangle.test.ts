@@ -111,6 +111,8 @@ describe('Rust names', () => {
   it('lose the hash that C++ tools leave', () => {
     expect(readableName('alloc::raw_vec::finish_grow::h0123456789abcdef')).toBe('alloc::raw_vec::finish_grow');
     expect(readableName('plain_c_function')).toBe('plain_c_function');
+    expect(readableName('__libc_start_main@GLIBC_2.2.5')).toBe('__libc_start_main');
+    expect(readableName('_Znwm@@GLIBCXX_3.4')).toBe('operator new(unsigned long)');
   });
 
   it.skipIf(!present('rustc'))('read the same whichever scheme the compiler used', () => {

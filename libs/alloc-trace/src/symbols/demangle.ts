@@ -10,7 +10,11 @@ export function demangle(name: string): string {
   return demangleRust(name) ?? demangleItanium(name) ?? name;
 }
 
+/** Symbols of old versions of a function: `__libc_start_main@GLIBC_2.2.5`. */
+const VERSIONED = /^([\w.$]+)@{1,2}[A-Za-z_][\w.]*$/;
+
 /** For names that a tool has demangled as C++, or could not: old Rust names look like C++ with a hash at their end. */
-export function readableName(name: string): string {
+export function readableName(given: string): string {
+  const name = VERSIONED.exec(given)?.[1] ?? given;
   return /^_(?:Z|_Z|R)/.test(name) ? demangle(name) : (plainRustPath(name) ?? name);
 }
