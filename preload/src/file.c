@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "extend.h"
 #include "identity.h"
 #include "layout.h"
 #include "settings.h"
@@ -105,18 +106,18 @@ static bool write_start(int file, const struct at_header *header) {
          pwrite(file, zeros, AT_PAGE, AT_PAGE) == (ssize_t)AT_PAGE && ftruncate(file, (off_t)header->file_bytes) == 0;
 }
 
-static bool map_file(int file, uint64_t bytes) {
-  void *base = (void *)syscall(SYS_mmap, NULL, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, file, 0);
-  if (base == MAP_FAILED) return false;
-  /* Neither children nor core files get it, and the library alone gives access to what it is going to use. */
-  madvise(base, bytes, MADV_DONTFORK);
-  madvise(base, bytes, MADV_DONTDUMP);
+static bool map_file(int file, const struct at_header *header) {
+  uint64_t bytes = at_layout_first_part(header);
+  unsigned char *base = at_extend_map(file, 0, bytes);
+  if (base == NULL) return false;
   void *page = (void *)syscall(SYS_mmap, &at_header_page, AT_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
-  if (page == MAP_FAILED || mprotect((char *)base + AT_PAGE, AT_PAGE, PROT_READ | PROT_WRITE) != 0) {
+  if (page == MAP_FAILED || mprotect(base + AT_PAGE, AT_PAGE, PROT_READ | PROT_WRITE) != 0) {
     if (page != MAP_FAILED) at_file_detach(AT_MODE_DORMANT);
     syscall(SYS_munmap, base, bytes);
     return false;
   }
+  at_extend_begin(base + header->lanes.offset,
+                  header->live[1].capacity == 0 ? NULL : at_extend_map(file, header->live[1].offset, AT_PAGE), bytes);
   at_ring.base = base;
   return true;
 }
@@ -132,7 +133,7 @@ bool at_file_make(void) {
     int file = openat(directory, first_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file >= 0) {
       struct stat found;
-      made = stat_of(file, "", &found) == 0 && write_start(file, &header) && map_file(file, header.file_bytes);
+      made = stat_of(file, "", &found) == 0 && write_start(file, &header) && map_file(file, &header);
       made_device = found.st_dev;
       made_inode = found.st_ino;
       if (!made) unlinkat(directory, first_name, 0);

@@ -7,7 +7,8 @@
 #include "ring.h"
 
 /*
- * Makes the file of this process and maps it: the header over at_header_page, all of it without access at at_ring.base.
+ * Makes the file of this process and maps it: the header over at_header_page, its first part without access at
+ * at_ring.base.
  * The file gets its name with at_file_publish. false: there is none, the reason was said on request, nothing is left behind.
  */
 bool at_file_make(void);

@@ -136,11 +136,17 @@ AT_EXPORT void *realloc(void *block, size_t bytes) {
   return traced_realloc(block, bytes);
 }
 
+static __attribute__((noinline, cold)) void count_failure(void) {
+  struct at_thread *self = AT_IS_DORMANT() ? NULL : at_enter();
+  if (self != NULL) at_finish(self, NULL, 0, NULL);
+}
+
 AT_EXPORT void *reallocarray(void *block, size_t count, size_t bytes) {
   size_t all;
   if (__builtin_mul_overflow(count, bytes, &all)) {
-    /* The real function refuses a size that no address space holds, and that is counted as a failed call. */
-    all = SIZE_MAX;
+    count_failure();
+    errno = ENOMEM;
+    return NULL;
   }
   if (AT_IS_DORMANT()) return at_real.realloc(block, all);
   return traced_realloc(block, all);

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "extend.h"
 #include "identity.h"
 #include "populate.h"
 #include "sampler.h"
@@ -17,27 +18,18 @@ struct at_lane *at_lane_shared;
 
 static uint32_t lanes_begun; /* lanes under this number have or had an owner */
 static uint32_t hand;        /* where the search for an orphan goes on */
+static bool ready[AT_MAX_LANES]; /* has memory, and so an owner that can be read */
 static struct at_stack_state *stack_states[AT_MAX_LANES];
 
-static struct at_lane *lane_at(uint32_t index) {
-  return (struct at_lane *)(void *)(at_ring.base + at_ring.header->lanes.offset + index * AT_LANE_BYTES);
-}
-
-static uint32_t lane_index(const struct at_lane *lane) {
-  return (uint32_t)(((const unsigned char *)lane - at_ring.base - at_ring.header->lanes.offset) / AT_LANE_BYTES);
-}
-
-static uint64_t offset_in_file(const void *address) {
-  return (uint64_t)((const unsigned char *)address - at_ring.base);
-}
-
-void at_lane_open(void) {
-  at_lane_shared = lane_at(0);
+/* Of a lane, or of what lies `inner` bytes into it. */
+static struct at_part part_of(struct at_lane *lane, uint32_t index, uint64_t inner) {
+  return (struct at_part){(unsigned char *)lane + inner, at_ring.header->lanes.offset + index * AT_LANE_BYTES + inner};
 }
 
 void at_lane_forget(void) {
   lanes_begun = 0;
   hand = 0;
+  memset(ready, 0, sizeof ready);
   memset(stack_states, 0, sizeof stack_states);
 }
 
@@ -51,14 +43,15 @@ static void clear_counts(struct at_lane *lane) {
   lane->cancelled = lane->dropped = lane->unmatched_frees = lane->failed = 0;
 }
 
-static bool begin(struct at_lane *lane) {
-  uint64_t offset = offset_in_file(lane);
-  return at_populate_access(offset, AT_LANE_BYTES) && at_populate(offset, AT_PAGE);
+static struct at_lane *begin(uint32_t index) {
+  struct at_lane *lane = (struct at_lane *)(void *)at_extend_lane(index);
+  return lane != NULL && at_populate(part_of(lane, index, 0), AT_PAGE) ? lane : NULL;
 }
 
 bool at_lane_activate(uint32_t activation) {
   if (lanes_begun == 0) {
-    if (!begin(at_lane_shared)) return false;
+    at_lane_shared = begin(0);
+    if (at_lane_shared == NULL) return false;
     lanes_begun = 1;
   }
   clear_counts(at_lane_shared);
@@ -67,12 +60,13 @@ bool at_lane_activate(uint32_t activation) {
 }
 
 /* Lane 0 comes first: see at_lane_counts. */
-bool at_lane_use(struct at_lane *lane, unsigned char *bitmap, uint64_t part, uint32_t site) {
+bool at_lane_use(struct at_books books, unsigned char *bitmap, uint64_t inner, uint32_t site) {
   int kept = errno;
   uint64_t offset = (uint64_t)(site / AT_SITES_PER_GROUP) * AT_GROUP;
-  unsigned char *shared = (unsigned char *)at_lane_shared + (bitmap - (unsigned char *)lane);
-  bool done = at_populate_groups(shared, offset_in_file(at_lane_shared) + part, offset, AT_GROUP) &&
-              at_populate_groups(bitmap, offset_in_file(lane) + part, offset, AT_GROUP);
+  unsigned char *shared = (unsigned char *)at_lane_shared + (bitmap - (unsigned char *)books.lane);
+  bool done = at_populate_groups(shared, part_of(at_lane_shared, 0, inner), offset, AT_GROUP);
+  if (done && !books.shared)
+    done = at_populate_groups(bitmap, part_of(books.lane, at_self.lane_number, inner), offset, AT_GROUP);
   errno = kept;
   return done;
 }
@@ -81,31 +75,36 @@ static bool is_dead(uint32_t tid) {
   return syscall(SYS_tgkill, (int)at_ring.header->pid, (int)tid, 0) != 0 && errno == ESRCH;
 }
 
-static struct at_lane *take_orphan(uint32_t tid) {
+static struct at_lane *take_orphan(uint32_t tid, uint32_t *number) {
   uint32_t count = at_ring.header->lanes.capacity;
   for (uint32_t tries = 1; tries < count; tries++) {
     uint32_t index = __atomic_fetch_add(&hand, 1, __ATOMIC_RELAXED) % (count - 1) + 1;
-    if (index >= __atomic_load_n(&lanes_begun, __ATOMIC_RELAXED)) continue;
-    struct at_lane *lane = lane_at(index);
+    if (!__atomic_load_n(&ready[index], __ATOMIC_ACQUIRE)) continue;
+    struct at_lane *lane = (struct at_lane *)(void *)at_extend_lane_if_mapped(index);
+    if (lane == NULL) continue;
     uint32_t owner = __atomic_load_n(&lane->owner, __ATOMIC_RELAXED);
     if (owner == 0 || (owner != tid && !is_dead(owner))) continue;
-    if (__atomic_compare_exchange_n(&lane->owner, &owner, tid, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return lane;
+    if (!__atomic_compare_exchange_n(&lane->owner, &owner, tid, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) continue;
+    *number = index;
+    return lane;
   }
   return NULL;
 }
 
-static struct at_lane *take(uint32_t tid) {
+static struct at_lane *take(uint32_t tid, uint32_t *number) {
   uint32_t count = at_ring.header->lanes.capacity;
   uint32_t index = __atomic_load_n(&lanes_begun, __ATOMIC_RELAXED);
   while (index < count) {
     if (!__atomic_compare_exchange_n(&lanes_begun, &index, index + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) continue;
-    struct at_lane *lane = lane_at(index);
-    /* Without memory for it the lane is lost; its owner stays 0, which the search for orphans never touches. */
-    if (!begin(lane)) return NULL;
+    struct at_lane *lane = begin(index);
+    /* Without memory for it the lane is lost. */
+    if (lane == NULL) return NULL;
+    __atomic_store_n(&ready[index], true, __ATOMIC_RELEASE);
     __atomic_store_n(&lane->owner, tid, __ATOMIC_RELEASE);
+    *number = index;
     return lane;
   }
-  return take_orphan(tid);
+  return take_orphan(tid, number);
 }
 
 static struct at_stack_state *stack_state_of(uint32_t index) {
@@ -126,8 +125,8 @@ void at_lane_join(struct at_thread *self) {
   uint64_t key = __atomic_load_n(&at_owner_page.key, __ATOMIC_ACQUIRE);
   if (self->lane == NULL || self->epoch != at_ring.epoch) {
     self->epoch = at_ring.epoch;
-    self->lane = take(at_identity_thread());
-    self->stack = self->lane == NULL ? NULL : stack_state_of(lane_index(self->lane));
+    self->lane = take(at_identity_thread(), &self->lane_number);
+    self->stack = self->lane == NULL ? NULL : stack_state_of(self->lane_number);
   }
   struct at_lane *lane = self->lane;
   uint32_t activation = at_ring.header->activation;
@@ -135,7 +134,7 @@ void at_lane_join(struct at_thread *self) {
     if (lane->activation != activation) clear_counts(lane);
     __atomic_store_n(&lane->activation, activation, __ATOMIC_RELEASE);
     lane->ticks_uses = 0;
-    at_sampler_start(lane, lane_index(lane));
+    at_sampler_start(lane, self->lane_number);
   }
   self->interval = at_force.interval;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -146,6 +145,8 @@ uint64_t at_lane_renew(struct at_thread *self, struct at_lane *lane) {
   uint32_t pulse = __atomic_load_n(&at_ring.header->control.pulse, __ATOMIC_RELAXED);
   bool looked_at = pulse != lane->ticks_pulse;
   uint64_t now = at_clock_read();
+  /* A thread that an activation overtook inside a hook counts for the one before: so must the entry that it is writing. */
+  if (lane->activation != __atomic_load_n(&at_ring.header->activation, __ATOMIC_ACQUIRE)) return lane->ticks;
   /* Counters of two processors may differ a little: nothing of this activation is older than itself. */
   if (now < at_force.activated_ticks) now = at_force.activated_ticks;
   lane->ticks = now;

@@ -15,9 +15,6 @@ struct at_books {
 
 extern struct at_lane *at_lane_shared AT_INTERNAL; /* lane 0 */
 
-/* Finds the lanes of the file that has been made. */
-void at_lane_open(void);
-
 /* Makes lane 0 ready for an activation: its counts start at zero. false: no memory for it. */
 bool at_lane_activate(uint32_t activation);
 
@@ -54,7 +51,7 @@ static inline uint64_t at_lane_ticks(struct at_thread *self, struct at_books boo
   return at_lane_renew(self, lane);
 }
 
-bool at_lane_use(struct at_lane *lane, unsigned char *bitmap, uint64_t part, uint32_t site);
+bool at_lane_use(struct at_books books, unsigned char *bitmap, uint64_t inner, uint32_t site);
 
 #define AT_SITES_PER_GROUP (AT_GROUP / (uint32_t)sizeof(struct at_site_counts))
 
@@ -77,7 +74,7 @@ static inline struct at_site_estimates *at_lane_estimates_at(struct at_lane *lan
  */
 static inline struct at_site_counts *at_lane_counts(struct at_books *books, uint32_t site) {
   if (AT_LIKELY(at_lane_has(books->lane->counts_groups, site)) ||
-      at_lane_use(books->lane, books->lane->counts_groups, AT_LANE_COUNTS_OFFSET, site))
+      at_lane_use(*books, books->lane->counts_groups, AT_LANE_COUNTS_OFFSET, site))
     return at_lane_counts_at(books->lane, site);
   *books = (struct at_books){at_lane_shared, true};
   return at_lane_has(at_lane_shared->counts_groups, site) ? at_lane_counts_at(at_lane_shared, site) : NULL;
@@ -85,7 +82,7 @@ static inline struct at_site_counts *at_lane_counts(struct at_books *books, uint
 
 static inline struct at_site_estimates *at_lane_estimates(struct at_books *books, uint32_t site) {
   if (AT_LIKELY(at_lane_has(books->lane->estimates_groups, site)) ||
-      at_lane_use(books->lane, books->lane->estimates_groups, AT_LANE_ESTIMATES_OFFSET, site))
+      at_lane_use(*books, books->lane->estimates_groups, AT_LANE_ESTIMATES_OFFSET, site))
     return at_lane_estimates_at(books->lane, site);
   *books = (struct at_books){at_lane_shared, true};
   return at_lane_has(at_lane_shared->estimates_groups, site) ? at_lane_estimates_at(at_lane_shared, site) : NULL;

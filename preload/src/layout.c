@@ -16,8 +16,8 @@ static const struct shape shapes[] = {
     {4, 1u << 17, 1},
 };
 
-/* The host may need what the mapping takes of its address space: no more than this part of the limit. */
-#define ADDRESS_SHARE 8u
+/* The host may need what mappings take of its address space: no more than this part of the limit. */
+#define ADDRESS_SHARE 4u
 
 static uint64_t end_of_file;
 static uint64_t end_of_bitmaps;
@@ -40,9 +40,10 @@ static void place_all(struct at_header *header, const struct shape *shape) {
   place(&header->modules, AT_MAX_MODULES, sizeof(struct at_module), true);
   place(&header->sites, AT_MAX_SITES, sizeof(struct at_site), true);
   place(&header->frames, shape->frames, sizeof(at_frame), true);
-  for (uint32_t level = 0; level < AT_LEVELS; level++)
+  for (uint32_t level = 0; level < AT_LEVELS; level++) {
     place(&header->live[level], level < shape->levels ? AT_LEVEL_ENTRIES(level) : 0, sizeof(struct at_live), true);
-  place(&header->lanes, shape->lanes, AT_LANE_BYTES, false);
+    if (level == 0) place(&header->lanes, shape->lanes, AT_LANE_BYTES, false);
+  }
   header->file_bytes = end_of_file;
 }
 
@@ -52,13 +53,19 @@ static uint64_t limit_of(int resource) {
   return limit.rlim_cur;
 }
 
+uint64_t at_layout_first_part(const struct at_header *header) {
+  return header->lanes.offset + AT_PAGE;
+}
+
+bool at_layout_may_map(uint64_t bytes) {
+  return bytes <= limit_of(RLIMIT_AS) / ADDRESS_SHARE;
+}
+
 bool at_layout(struct at_header *header) {
-  uint64_t most = limit_of(RLIMIT_AS) / ADDRESS_SHARE;
-  uint64_t file = limit_of(RLIMIT_FSIZE);
-  if (file < most) most = file;
+  uint64_t most = limit_of(RLIMIT_FSIZE);
   for (uint32_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
     place_all(header, &shapes[i]);
-    if (header->file_bytes <= most) return true;
+    if (header->file_bytes <= most && at_layout_may_map(at_layout_first_part(header))) return true;
   }
   return false;
 }

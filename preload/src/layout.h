@@ -12,4 +12,10 @@
  */
 bool at_layout(struct at_header *header);
 
+/* Bytes at the beginning of the file that are mapped from the start: up to the first page of lane 0. */
+uint64_t at_layout_first_part(const struct at_header *header);
+
+/* Whether the limit of address space, if there is one, leaves the library so much. */
+bool at_layout_may_map(uint64_t bytes);
+
 #endif

@@ -11,7 +11,6 @@ void at_live_open(void) {
   at_live_crowded = false;
   for (uint32_t level = 0; level < AT_LEVELS; level++) {
     const struct at_region *region = &at_ring.header->live[level];
-    at_ring.live[level] = region->capacity == 0 ? NULL : (struct at_live *)(void *)(at_ring.base + region->offset);
     at_levels[level].entries = at_ring.live[level];
     at_levels[level].groups = at_ring.base + region->bitmap;
   }
@@ -32,13 +31,20 @@ static struct at_live *claim_in(struct at_live *window, uint64_t address) {
   return NULL;
 }
 
+/* Whether entries of the window can be touched; asks for memory where there is none yet. */
+static bool make_room(uint32_t level, uint32_t home) {
+  struct at_level *table = &at_levels[level];
+  if (AT_LIKELY(table->entries != NULL && at_live_is_there(table, home))) return true;
+  uint64_t offset = (uint64_t)home * sizeof(struct at_live);
+  if (!at_ring_use(&at_ring.header->live[level], offset, AT_WINDOW * sizeof(struct at_live))) return false;
+  __atomic_store_n(&table->entries, at_ring.live[level], __ATOMIC_RELEASE);
+  return true;
+}
+
 struct at_live *at_live_claim_elsewhere(uint64_t address) {
-  for (uint32_t level = 0; level < AT_LEVELS && at_levels[level].entries != NULL; level++) {
+  for (uint32_t level = 0; level < AT_LEVELS && at_ring.header->live[level].capacity != 0; level++) {
     uint32_t home = at_home(address, level);
-    if (AT_UNLIKELY(!at_live_is_there(&at_levels[level], home))) {
-      uint64_t offset = (uint64_t)home * sizeof(struct at_live);
-      if (!at_ring_use(&at_ring.header->live[level], offset, AT_WINDOW * sizeof(struct at_live))) return NULL;
-    }
+    if (!make_room(level, home)) return NULL;
     /* Before the claim: who frees the block must look here. */
     note_level(level);
     struct at_live *entry = claim_in(at_levels[level].entries + home, address);
@@ -48,7 +54,7 @@ struct at_live *at_live_claim_elsewhere(uint64_t address) {
 }
 
 struct at_live *at_live_find_elsewhere(uint64_t address) {
-  for (uint32_t level = 1; level < at_levels_used; level++) {
+  for (uint32_t level = 1; level < __atomic_load_n(&at_levels_used, __ATOMIC_RELAXED); level++) {
     uint32_t home = at_home(address, level);
     if (!at_live_is_there(&at_levels[level], home)) continue;
     struct at_live *window = at_levels[level].entries + home;

@@ -8,7 +8,7 @@
 #include "ring.h"
 
 struct at_level {
-  struct at_live *entries;
+  struct at_live *entries; /* NULL: not mapped, which the first level always is */
   const unsigned char *groups; /* bitmap */
 };
 extern struct at_level at_levels[AT_LEVELS] AT_INTERNAL;
@@ -90,7 +90,7 @@ static inline struct at_live *at_live_find(uint64_t address) {
     for (uint32_t i = 0; i < AT_WINDOW; i++)
       if (at_live_is_of(&window[i], address)) return &window[i];
   }
-  if (AT_LIKELY(at_levels_used <= 1)) return NULL;
+  if (AT_LIKELY(__atomic_load_n(&at_levels_used, __ATOMIC_RELAXED) <= 1)) return NULL;
   return at_live_find_elsewhere(address);
 }
 
@@ -100,11 +100,11 @@ static inline void at_live_remove(struct at_live *entry) {
 
 /* While a block is being resized its entry is nobody's: readers pass over it, and nobody claims it. */
 static inline void at_live_hold(struct at_live *entry) {
-  __atomic_store_n(&entry->address, entry->address | 1, __ATOMIC_RELEASE);
+  __atomic_store_n(&entry->address, __atomic_load_n(&entry->address, __ATOMIC_RELAXED) | 1, __ATOMIC_RELEASE);
 }
 
 static inline void at_live_release(struct at_live *entry) {
-  __atomic_store_n(&entry->address, entry->address & ~(uint64_t)1, __ATOMIC_RELEASE);
+  __atomic_store_n(&entry->address, __atomic_load_n(&entry->address, __ATOMIC_RELAXED) & ~(uint64_t)1, __ATOMIC_RELEASE);
 }
 
 #endif

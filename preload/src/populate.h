@@ -6,14 +6,23 @@
 
 #include "ring.h"
 
-/* Gives access to a page range of the file. May change errno, as all of these. */
-bool at_populate_access(uint64_t offset, uint64_t bytes);
+/* A part of the file, and where it is mapped. */
+struct at_part {
+  unsigned char *address;
+  uint64_t offset;
+};
 
-/* Puts memory behind a page range of the file that is accessible; false and a refusal when there is none. */
-bool at_populate(uint64_t offset, uint64_t bytes);
+/* Puts memory behind the first bytes of an accessible part; false and a refusal when there is none. May change errno. */
+bool at_populate(struct at_part part, uint64_t bytes);
 
-/* The same for the groups of a part of the file that begins at `from`, with its bitmap. */
-bool at_populate_groups(unsigned char *bitmap, uint64_t from, uint64_t offset, uint64_t bytes);
+/* The same for the groups of a part, with its bitmap. May change errno. */
+bool at_populate_groups(unsigned char *bitmap, struct at_part part, uint64_t offset, uint64_t bytes);
+
+/* Something was refused not long ago: not worth another system call yet. */
+bool at_populate_holds_back(void);
+
+/* Says so in the header. false. */
+bool at_populate_refuse(uint32_t refusal);
 
 /* Looks again at once after a refusal: somebody may have made room. */
 void at_populate_retry(void);

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "extend.h"
 #include "file.h"
 #include "hide.h"
 #include "hooks.h"
@@ -46,8 +48,9 @@ static bool make_ring(void) {
   at_ring.modules = (struct at_module *)(void *)(at_ring.base + header->modules.offset);
   at_ring.sites = (struct at_site *)(void *)(at_ring.base + header->sites.offset);
   at_ring.frames = (at_frame *)(void *)(at_ring.base + header->frames.offset);
+  memset(at_ring.live, 0, sizeof at_ring.live);
+  at_ring.live[0] = (struct at_live *)(void *)(at_ring.base + header->live[0].offset);
   at_live_open();
-  at_lane_open();
   at_ring.epoch++;
   at_control_own();
   header->state = AT_STATE_READY;
@@ -119,8 +122,7 @@ void at_process_leave(void) {
   struct at_thread *self = &at_self;
   if (at_ring.base != NULL && self->phase != AT_PHASE_OUT) {
     /* A signal handler forked inside a hook, which may go on in the child: what it still writes goes nowhere. */
-    static const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
-    syscall(SYS_mmap, at_ring.base, at_ring.header->file_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    at_extend_replace();
   }
   bool stays = published && (at_settings.follow || !at_settings.hide);
   at_file_detach(stays ? AT_MODE_PENDING : AT_MODE_DORMANT);
@@ -136,12 +138,14 @@ void at_process_leave(void) {
   at_control_forget();
   at_populate_forget();
   at_lane_forget();
+  at_extend_forget();
   at_maps_forget();
   errno = kept;
 }
 
 void at_process_wait(void) {
-  if (__atomic_add_fetch(&calls_waited, 1, __ATOMIC_RELAXED) != CALLS_TO_WAIT) return;
+  uint32_t calls = at_settings.follow ? 1 : CALLS_TO_WAIT;
+  if (__atomic_add_fetch(&calls_waited, 1, __ATOMIC_RELAXED) != calls) return;
   int kept = errno;
   if (!make_ring()) set_mode(AT_MODE_DORMANT);
   errno = kept;

@@ -42,11 +42,11 @@ extern union at_header_page at_header_page AT_INTERNAL;
  */
 struct at_ring {
   struct at_header *header; /* &at_header_page.header */
-  unsigned char *base;      /* the file, mapped from its first byte; NULL: there is none */
+  unsigned char *base;      /* first part of the file, up to the first level of the table of blocks; NULL: no file */
   struct at_module *modules;
   struct at_site *sites;
   at_frame *frames;
-  struct at_live *live[AT_LEVELS]; /* NULL: the level does not exist here */
+  struct at_live *live[AT_LEVELS]; /* of the levels that are mapped; at_ring_use maps them */
 
   uint32_t epoch;      /* changes when a process gets a file of its own: what is remembered of the file before is void */
   uint32_t stacks;     /* enum at_stacks of the request in force, checked */

@@ -31,6 +31,7 @@ struct at_thread {
   uint32_t epoch;    /* at_ring.epoch that `lane` is of */
   uint32_t renewals; /* of the cached clock */
   uint32_t interval; /* that lane->remaining was drawn with */
+  uint32_t lane_number;
 };
 
 extern __thread struct at_thread at_self AT_INTERNAL __attribute__((tls_model("initial-exec")));

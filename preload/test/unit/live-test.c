@@ -12,8 +12,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "extend.h"
 #include "force.h"
 #include "live.h"
+#include "populate.h"
 
 union at_header_page at_header_page;
 struct at_ring at_ring = { .header = &at_header_page.header };
@@ -33,6 +35,17 @@ bool at_ring_use(const struct at_region *region, uint64_t offset, uint64_t bytes
   return true;
 }
 
+/* Where the levels lie. */
+static unsigned char *levels[AT_LEVELS];
+
+unsigned char *at_extend_level(uint32_t level) { return levels[level]; }
+
+bool at_populate_groups(unsigned char *bitmap, struct at_part part, uint64_t offset, uint64_t bytes) {
+  (void)part;
+  struct at_region region = { .bitmap = (uint64_t)(bitmap - at_ring.base) };
+  return at_ring_use(&region, offset, bytes);
+}
+
 static void make_regions(void) {
   uint64_t at = 4 * AT_PAGE, bytes = 0;
   for (uint32_t level = 0; level < LEVELS; level++) bytes += (uint64_t)AT_LEVEL_ENTRIES(level) * sizeof(struct at_live);
@@ -43,6 +56,8 @@ static void make_regions(void) {
         (struct at_region){ at, entries * sizeof(struct at_live), level * AT_PAGE, entries, sizeof(struct at_live) };
     at += entries * sizeof(struct at_live);
   }
+  for (uint32_t level = 0; level < AT_LEVELS; level++)
+    at_ring.live[level] = (struct at_live *)(void *)(at_ring.base + at_header_page.header.live[level].offset);
   at_live_open();
 }
 
