@@ -51,7 +51,6 @@ export function createFanOut(live: LiveView): FanOut {
   const findingWatches = new Map<ConflatingQueue<LiveFinding>, (event: FindingEvent) => boolean>();
   const nodeWatches = new Map<NodeId, Set<ConflatingQueue<NodeId>>>();
   const processWatches = new Map<NodeId, Set<ProcessWatch>>();
-  const traceWatches = new Map<string, Set<ConflatingQueue<string>>>();
   const open = new Set<ConflatingQueue<unknown>>();
   const counts = { conflated: 0, dropped: 0 };
   const counters = { conflated: () => void counts.conflated++, dropped: () => void counts.dropped++ };
@@ -89,19 +88,7 @@ export function createFanOut(live: LiveView): FanOut {
       queue.push(key, key);
       return queue;
     },
-    trace({ name, state }) {
-      const queue = openQueue<string>(1, (ended) => removeFrom(traceWatches, name, ended));
-      addTo(traceWatches, name, queue);
-      queue.push(name, name);
-      if (state === 'ENDED') queue.finish();
-      return queue;
-    },
-    publishTrace({ name, over }) {
-      for (const queue of [...(traceWatches.get(name) ?? [])]) {
-        queue.push(name, name);
-        if (over) queue.finish();
-      }
-    },
+    ...watchTraces(openQueue),
     publishFinding(event) {
       for (const [queue, wanted] of findingWatches) {
         if (wanted(event)) queue.push(event.finding.finding.id, event.finding);
@@ -120,6 +107,27 @@ export function createFanOut(live: LiveView): FanOut {
       for (const queue of open) queue.finish();
     },
     counters: () => ({ subscribers: open.size, ...counts }),
+  };
+}
+
+type OpenQueue = (limit: number, onEnd: (queue: ConflatingQueue<string>) => void) => ConflatingQueue<string>;
+
+function watchTraces(openQueue: OpenQueue): Pick<FanOut, 'trace' | 'publishTrace'> {
+  const watches = new Map<string, Set<ConflatingQueue<string>>>();
+  return {
+    trace({ name, state }) {
+      const queue = openQueue(1, (ended) => removeFrom(watches, name, ended));
+      addTo(watches, name, queue);
+      queue.push(name, name);
+      if (state === 'ENDED') queue.finish();
+      return queue;
+    },
+    publishTrace({ name, over }) {
+      for (const queue of [...(watches.get(name) ?? [])]) {
+        queue.push(name, name);
+        if (over) queue.finish();
+      }
+    },
   };
 }
 

@@ -1,9 +1,16 @@
-import { decodeFindingRecord, PROCESS_NUMBERS, Topic, type Finding, type FindingRecord } from '@tidemark/contracts';
+import {
+  decodeFindingRecord,
+  PROCESS_NUMBERS,
+  siteId,
+  Topic,
+  type Finding,
+  type FindingRecord,
+} from '@tidemark/contracts';
 import { createSimulatedHost, type SimulatedHost } from '@tidemark/live/simulated-host';
 import { buildSchema } from 'graphql';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { storedProcess } from '../testing/fake-history.js';
-import { createFullHost, fill, FULL_MEMORY, keyOf, leakFinding, MIB } from '../testing/full-host.js';
+import { createFullHost, fill, FULL_MEMORY, keyOf, leakFinding, MIB, sendFullTrace } from '../testing/full-host.js';
 import { makeFinding, startTestGraph, until, type TestGraph } from '../testing/test-graph.js';
 import { everyField, wholeQuery } from '../testing/whole-query.js';
 import { readSchemaFile } from './graph-module.js';
@@ -19,7 +26,8 @@ describe('every field of the schema', () => {
     await graph.stop();
     graph = await startTestGraph({ limits: { tokens: 100_000, cost: Infinity, depth: 30, aliases: 1000 } });
     const host = createFullHost('a');
-    await fill(graph, host);
+    const { frames } = await sendFullTrace(graph, host, Date.now());
+    await fill(graph, host, { site: { id: siteId(frames), frames: ['remember (/src/leaker.c:12)'] } });
     const schema = buildSchema(readSchemaFile());
     const series = 'metric: LEAK_SIGNAL, period: { last: "1h" }, resolution: 60';
     const { query, fields } = wholeQuery(schema, {
@@ -107,6 +115,8 @@ function leakFindingOf(host: SimulatedHost, text: string): Finding {
 const EMPTY = [/exitedAt$/, /lastGapAt$/, /cgroups\.0\.(limit|anonymous|file|swap|limitHits|oomKills)$/, /growth$/];
 EMPTY.push(/nodesAwaited$/, /children$/, /processes\.(nodes|edges)\.1\./, /evidence\.1\.value$/, /limitations$/);
 EMPTY.push(/parent$/, /series\.1\.(min|max)$/, /nodes\.1\./, /edges\.1\./);
+
+EMPTY.push(/sites\.1\.(bytesPerHour|low|high)$/);
 
 function emptyPaths(value: unknown, path = ''): string[] {
   if (value === null || (Array.isArray(value) && value.length === 0)) return [path];

@@ -1,5 +1,6 @@
-import { processKey, type Finding, type ProcessKey, type SystemSample } from '@tidemark/contracts';
+import { processKey, type Finding, type ProcessKey, type SiteStack, type SystemSample } from '@tidemark/contracts';
 import { createSimulatedHost, type SimulatedHost } from '@tidemark/live/simulated-host';
+import { createSimulatedTrace, type SimulatedTrace } from '@tidemark/live/simulated-trace';
 import { makeFinding, type TestGraph, until } from './test-graph.js';
 
 export const MIB = 1_048_576;
@@ -81,15 +82,36 @@ export function leakFinding(host: SimulatedHost, id: string, given: Partial<Find
   });
 }
 
+/** A trace of process 70 of the host that began ten minutes ago. */
+export function traceOf(host: SimulatedHost, startedAt = Date.now() - 600_000): SimulatedTrace {
+  const start = host.processes.get(70)?.start ?? 0;
+  return createSimulatedTrace({ node: host.node, boot: 'boot-1', pid: 70, start, startedAt });
+}
+
+/** Sampled, with every figure that there may be. */
+export async function sendFullTrace(graph: TestGraph, host: SimulatedHost, now: number): Promise<SiteStack> {
+  const trace = traceOf(host, now - 600_000);
+  await graph.sendControl({
+    ...{ v: 1, type: 'trace-status', id: 'request-1', node: host.node, pid: 70, key: trace.key, state: 'ACTIVE' },
+    ...{ means: 'LIBRARY', mode: 'SAMPLED', sampleInterval: 524_288, maxFrames: null, at: now - 600_000 },
+    ...{ reason: 'only the callers are taken', code: 'CALLERS' },
+  });
+  const standardError = { allocations: 4, allocatedBytes: 256, liveCount: 2, liveBytes: 128 };
+  const chunk = trace.chunk(now, { mode: 'SAMPLED', sampleInterval: 524_288, warnings: ['one window was too busy'] });
+  await graph.sendTrace({ ...chunk, totals: { ...chunk.totals, standardError } });
+  await until(() => graph.feed.traces.trace(trace.key, now)?.totals !== null, 'the trace');
+  return chunk.stacks[0]!;
+}
+
 /** The host registered and sampled twice, a finding on it, acknowledged. */
-export async function fill(graph: TestGraph, host: SimulatedHost): Promise<void> {
+export async function fill(graph: TestGraph, host: SimulatedHost, about: Partial<Finding> = {}): Promise<void> {
   const now = Date.now();
   await graph.sendNode(host.heartbeat(now));
   await graph.send(...host.round(now - 1000));
   host.set(70, { utime: 1600 });
   host.setSystem(fullSystem(1000));
   await graph.send(...host.round(now));
-  const finding = leakFinding(host, 'leak-1', { at: now - 500 });
+  const finding = leakFinding(host, 'leak-1', { at: now - 500, ...about });
   await graph.sendFinding(finding);
   await graph.sendFinding({
     ...{ v: 1, type: 'acknowledgement', id: 'leak-1', subject: finding.subject, at: now, note: 'looking' },

@@ -47,7 +47,7 @@ export const SOUND_SITES: Readonly<Record<string, SiteFamily>> = {
     return all;
   },
 
-  'table that doubles': (random, length, { blocks, size }) => {
+  'table that doubles': (_, length, { blocks, size }) => {
     const entries = blocks * 4;
     const step = length / entries;
     const all: Block[] = [];
