@@ -103,7 +103,7 @@ describe.skipIf(reason)('the preload library in hostile surroundings', () => {
     const script = `ulimit -v 200000; exec ${program('hostile')} plain 20000`;
     const env = { PATH: process.env['PATH'] ?? '', LD_PRELOAD: '', TIDEMARK_DIR: rings };
     const library = join(import.meta.dirname, '../preload/build/libtidemark.so');
-    const done = spawnSync('bash', ['-c', `export LD_PRELOAD=${library} TIDEMARK_MODE=exact; ${script}`], {
+    const done = spawnSync('sh', ['-c', `export LD_PRELOAD=${library} TIDEMARK_MODE=exact; ${script}`], {
       env,
       encoding: 'utf8',
     });

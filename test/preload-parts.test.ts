@@ -18,7 +18,7 @@ for (const { compiler, reason } of compilers) {
     let out: string;
     beforeAll(() => {
       out = mkdtempSync(join(tmpdir(), `tidemark-parts-${compiler}-`));
-      buildPreload('tests', `CC=${compiler}`, `TEST_OUT=${out}`);
+      buildPreload('unit-tests', `CC=${compiler}`, `TEST_OUT=${out}`);
     }, 300_000);
     afterAll(() => out && rmSync(out, { recursive: true, force: true }));
 

@@ -8,6 +8,7 @@ import {
   dumpRing,
   expectSound,
   jsonLines,
+  offsetOf,
   program,
   ringDirectory,
   ringPath,
@@ -22,8 +23,6 @@ import { until } from './support/until.js';
 
 const reason = whyNot('the preload library under stress', ['gcc', 'g++', 'make']);
 
-/** Offsets of at_control in the file, as alloc_trace.h has them. */
-const CONTROL = { mode: 256, pulse: 260, interval: 264, generation: 304 };
 const MODES = { dormant: 0, sampled: 1, exact: 2 };
 
 describe.skipIf(reason)('the preload library under stress', () => {
@@ -109,32 +108,41 @@ describe.skipIf(reason)('the preload library under stress', () => {
   }, 120_000);
 
   it('takes a thousand changes of mode while four threads allocate', async () => {
-    const running = start(program('threads'), ['4', '0', '8'], tracedEnvironment(rings, { mode: 'dormant' }));
+    const running = start(program('threads'), ['4', '0', '100'], tracedEnvironment(rings, { mode: 'dormant' }));
     const path = ringPath(rings, running.pid);
     await until('the ring file', () => existsSync(path));
     const file = openSync(path, 'r+');
-    const word = Buffer.alloc(8);
-    const write32 = (value: number, at: number) => {
-      word.writeUInt32LE(value);
-      writeSync(file, word, 0, 4, at);
+    const control = offsetOf('at_header.control');
+    const at = {
+      mode: control + offsetOf('at_control.mode'),
+      pulse: control + offsetOf('at_control.pulse'),
+      interval: control + offsetOf('at_control.sample_interval'),
+      generation: control + offsetOf('at_control.generation'),
+      applied: offsetOf('at_header.applied'),
     };
-    const write64 = (value: number, at: number) => {
+    const word = Buffer.alloc(8);
+    const write32 = (value: number, offset: number) => {
+      word.writeUInt32LE(value);
+      writeSync(file, word, 0, 4, offset);
+    };
+    const write64 = (value: number, offset: number) => {
       word.writeBigUInt64LE(BigInt(value));
-      writeSync(file, word, 0, 8, at);
+      writeSync(file, word, 0, 8, offset);
     };
     const order = [MODES.exact, MODES.sampled, MODES.dormant, MODES.sampled, MODES.exact, MODES.dormant];
     for (let change = 1; change <= 1000; change++) {
-      write64(change % 2 ? 4096 : 524_288, CONTROL.interval);
-      write64(change, CONTROL.generation);
-      write32(change, CONTROL.pulse);
-      write32(order[change % order.length] ?? 0, CONTROL.mode);
+      write64(change % 2 ? 4096 : 524_288, at.interval);
+      write64(change, at.generation);
+      write32(change, at.pulse);
+      write32(order[change % order.length] ?? 0, at.mode);
       await pause(change % 5);
     }
-    write64(1001, CONTROL.generation);
-    write32(MODES.exact, CONTROL.mode);
-    const applied = () => (readSync(file, word, 0, 8, 80), Number(word.readBigUInt64LE()));
+    write64(1001, at.generation);
+    write32(MODES.exact, at.mode);
+    const applied = () => (readSync(file, word, 0, 8, at.applied), Number(word.readBigUInt64LE()));
     await until('the last change to be in force', () => applied() === 1001, 10_000);
     closeSync(file);
+    running.child.kill('SIGUSR1');
     const done = await running.finished;
     expect({ status: done.status, stderr: done.stderr }).toEqual({ status: 0, stderr: '' });
     const ring = dumpRing(path);

@@ -17,8 +17,9 @@ UNIT_CFLAGS = -std=gnu11 -O1 -g $(UNIT_WARN) -fno-sanitize-recover=all
 UNIT_TESTS = live-test-threads live-test-addresses sampler-test
 UNIT_HEADERS = $(wildcard src/*.h) include/alloc_trace.h
 
-.PHONY: tests
-tests: $(addprefix $(TEST_OUT)/,ring-dump fuzz-ring new-delete $(TEST_PROGRAMS) $(TEST_OBJECTS) $(UNIT_TESTS))
+.PHONY: tests unit-tests
+tests: $(addprefix $(TEST_OUT)/,ring-dump fuzz-ring new-delete $(TEST_PROGRAMS) $(TEST_OBJECTS))
+unit-tests: $(addprefix $(TEST_OUT)/,$(UNIT_TESTS))
 
 $(TEST_OUT):
 	mkdir -p $@

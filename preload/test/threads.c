@@ -1,6 +1,6 @@
 /*
  * threads.c - threads that allocate, reallocate and free all at once, also what others allocated. Prints its own counts and what
- * was seen meanwhile; with SECONDS it goes on for so long instead of a number of calls.
+ * was seen meanwhile; with SECONDS it goes on for so long, or until SIGUSR1, instead of a number of calls.
  *
  *   threads THREADS CALLS [SECONDS]
  */
@@ -8,6 +8,7 @@
 #include "probe.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,9 @@ static void add(struct tally *sum, const struct tally *more) {
   sum->live_bytes += more->live_bytes;
 }
 
+/* Ends the sleep of the main thread. */
+static void on_signal(int number) { (void)number; }
+
 int main(int argc, char **argv) {
   int threads = argc > 1 ? atoi(argv[1]) : 4;
   calls = argc > 2 ? strtoull(argv[2], NULL, 10) : 100000;
@@ -112,6 +116,10 @@ int main(int argc, char **argv) {
   pthread_barrier_init(&ready, NULL, (unsigned)threads + 1);
   pthread_barrier_init(&done, NULL, (unsigned)threads + 1);
   pthread_barrier_init(&seen, NULL, (unsigned)threads + 1);
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGUSR1);
+  pthread_sigmask(SIG_BLOCK, &blocked, NULL); /* for the threads, which inherit it */
   for (int i = 0; i < threads; i++) {
     workers[i].random = 0x9e3779b97f4a7c15ull * (uint64_t)(i + 1);
     if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0) return 3;
@@ -120,6 +128,9 @@ int main(int argc, char **argv) {
   probe_take(&before);
   pthread_barrier_wait(&ready);
   if (seconds) {
+    struct sigaction action = { .sa_handler = on_signal };
+    sigaction(SIGUSR1, &action, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &blocked, NULL);
     struct timespec pause = { seconds, 0 };
     nanosleep(&pause, NULL);
     atomic_store(&stopping, 1);

@@ -192,6 +192,16 @@ export function dumpRing(path: string, options: { live?: boolean } = {}): RingDu
   return JSON.parse(text) as RingDump;
 }
 
+/** Where a field of the format lies, from the header that defines it: `offsetOf('at_control.mode')`. */
+export function offsetOf(field: string): number {
+  const layout = JSON.parse(execFileSync(program('ring-dump'), ['--layout'], { encoding: 'utf8' })) as {
+    fields: Record<string, { offset: number }>;
+  };
+  const found = layout.fields[field];
+  if (!found) throw new Error(`alloc_trace.h has no field ${field}`);
+  return found.offset;
+}
+
 /** One JSON value from each line. */
 export function jsonLines<T>(text: string): T[] {
   return text
