@@ -39,7 +39,7 @@ export function siteFinding({ chunk, figures, stack, previous, verdict }: SiteCh
   const subject = siteSubject(key, id);
   const openedAt = Math.max(0, Math.floor(figures.firstAt));
   const { bytesPerHour, low, high } = verdict;
-  const isKnown = bytesPerHour !== null && low !== null && high !== null;
+  const isKnown = [bytesPerHour, low, high].every((value) => value !== null && Number.isFinite(value));
   const window = Math.max(0, Math.round((chunk.at - figures.firstAt) / 1_000));
   return {
     v: 1,
@@ -54,12 +54,12 @@ export function siteFinding({ chunk, figures, stack, previous, verdict }: SiteCh
     state: verdict.state,
     previous,
     imminent: false,
-    confidence: Math.min(1, Math.max(0, verdict.confidence)),
+    confidence: Math.min(1, Math.max(0, verdict.confidence || 0)),
     openedAt,
     at: Math.max(openedAt, Math.floor(chunk.at)),
     bytes: wholeBytes(figures.liveBytes),
     limit: null,
-    growth: isKnown ? { bytesPerHour, low, high, window } : null,
+    growth: isKnown ? { bytesPerHour: bytesPerHour!, low: low!, high: high!, window } : null,
     secondsToExhaustion: null,
     message: siteMessage({ chunk, figures, stack, previous, verdict }).slice(0, MAX_MESSAGE),
     evidence: {
@@ -72,27 +72,31 @@ export function siteFinding({ chunk, figures, stack, previous, verdict }: SiteCh
   };
 }
 
-/** One sentence for a person: who, where, how much, how fast, called from where. */
-function siteMessage({ chunk, figures, stack, verdict }: SiteChange): string {
-  const { program, pid, node } = chunk;
-  const [place, ...callers] = stack.frames.map(frameText);
-  const at = place ?? 'an unknown place';
-  const about = chunk.totals.standardError === null ? '' : 'about ';
-  const held = `${about}${sizeText(wholeBytes(figures.liveBytes))} in ${about}${wholeBytes(figures.liveCount)} blocks`;
-  const rate = verdict.bytesPerHour === null ? '' : `, growing by ${about}${sizeText(verdict.bytesPerHour)}/h`;
+/** Frames in which every thread begins: they say nothing about a site. */
+const BEGINNINGS = /^(?:_start|__libc_start_\w+|__libc_start_main\S*|start_thread|__?clone3?|clone3)$/;
+
+/** For a person: who, where, called from where, how fast; then why. */
+function siteMessage({ chunk, stack, verdict }: SiteChange): string {
+  const { program, pid, node, totals } = chunk;
+  const [place, ...callers] = stack.frames
+    .filter((frame) => frame.function === null || !BEGINNINGS.test(frame.function))
+    .map(frameText);
   const from = callers.length === 0 ? '' : `, called from ${callers.slice(0, CALLERS).join(' ← ')}`;
+  const at = `${place ?? 'an unknown place'}${from}`;
+  const about = totals.standardError === null ? '' : 'about ';
+  const rate = verdict.bytesPerHour === null ? '' : `: grows by ${about}${sizeText(verdict.bytesPerHour)}/h`;
   const who = `${program} (pid ${pid}) on ${node}`;
   switch (verdict.state) {
     case 'CONFIRMED':
-      return `${who} leaks at ${at}${from}: ${held}${rate}. ${verdict.message}`;
+      return `${who} leaks at ${at}${rate}. ${verdict.message}`;
     case 'SUSPECTED':
-      return `${who} is suspected of a leak at ${at}${from}: ${held}${rate}. ${verdict.message}`;
+      return `${who} is suspected of a leak at ${at}${rate}. ${verdict.message}`;
     default:
-      return `${who} no longer leaks at ${at}${from}: ${held}. ${verdict.message}`;
+      return `${who} no longer leaks at ${at}. ${verdict.message}`;
   }
 }
 
 /** Estimates may fall below nothing. */
 function wholeBytes(bytes: number): number {
-  return Math.max(0, Math.round(bytes));
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.round(bytes) || 0));
 }

@@ -183,7 +183,7 @@ describe('the match stage', () => {
       process: { key: KEY, pid: 7, program: 'server', commandLine: 'server -x' },
     });
     expect(all[0]!.message).toMatch(
-      /^server \(pid 7\) on web-1 is suspected of a leak at site_2 \(server\.c:32\), called from main \(server\.c:0\): /,
+      /^server \(pid 7\) on web-1 is suspected of a leak at site_2 \(server\.c:32\), called from main \(server\.c:0\): grows by /,
     );
     expect(stage.verdict(KEY, LEAK)!.state).toBe('SUSPECTED');
     expect(stage.verdict(KEY, CHURN)!.state).not.toMatch(/SUSPECTED|CONFIRMED/);

@@ -80,18 +80,19 @@ export function createActiveTraces(deps: ActiveTracesDeps): ActiveTraces {
   };
 }
 
+/** Whatever goes wrong with one process is its answer, and nobody else's trouble. */
 async function carryOut(state: State, decision: ControlDecision): Promise<void> {
-  if (decision.kind === 'stop') return stop(state, decision.id, decision.pid);
-  const { wish } = decision;
-  if (decision.kind === 'expire') {
-    const reason = 'The request came too late: nobody took it up in time.';
-    return answer(state, wish, { state: 'EXPIRED', reason, code: 'TRACE_EXPIRED' });
-  }
+  const { deps } = state;
   try {
-    await start(state, wish);
+    if (decision.kind === 'stop') return await stop(state, decision.id, decision.pid);
+    if (decision.kind === 'start') return await start(state, decision.wish);
+    const reason = 'The request came too late: nobody took it up in time.';
+    answer(state, decision.wish, { state: 'EXPIRED', reason, code: 'TRACE_EXPIRED' });
   } catch (error) {
-    // Whatever goes wrong with one process is its answer, and nobody else's trouble.
     const { code, reason } = reasonOf(error);
+    deps.logger.debug({ kind: decision.kind, reason }, 'a control record could not be carried out');
+    if (decision.kind === 'stop') return;
+    const { wish } = decision;
     answer(state, wish, { state: wish.resumedFrom === null ? 'REFUSED' : 'STOPPED', reason, code });
   }
 }
