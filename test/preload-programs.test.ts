@@ -25,18 +25,23 @@ const noValgrind = whyNot('valgrind with the preload library', ['valgrind']);
 const scratch = mkdtempSync(join(tmpdir(), 'tidemark-programs-'));
 const source = join(scratch, 'hello.c');
 const text = join(scratch, 'text');
+/** The interpreter itself: the command may be a script that starts many programs before it. */
+const python = spawnSync('python3', ['-c', 'import sys; print(sys.executable, end="")'], { encoding: 'utf8' }).stdout;
 const PROGRAMS: [string, string[]][] = [
   ['ls', ['-laR', '/usr/include/linux']],
   ['sort', ['-r', text]],
   ['grep', ['-c', '7', text]],
   ['awk', ['{ count[$1 % 100]++ } END { for (i in count) sum += count[i]; print sum }', text]],
   ['tar', ['--sort=name', '-cf', '-', '-C', '/usr/include', 'linux']],
-  ['python3', ['-c', 'import json, re, collections; print(json.dumps(dict(collections.Counter("tidemark"))))']],
-  ['python3', ['-c', 'raise SystemExit(7)']],
+  [python, ['-c', 'import json, re, collections; print(json.dumps(dict(collections.Counter("tidemark"))))']],
+  [python, ['-c', 'raise SystemExit(7)']],
   ['gcc', ['-O2', '-S', '-o', '-', source]],
   ['gcc', ['-o', '/dev/null', join(scratch, 'is-not-there.c')]],
   ['sh', ['-c', 'for i in 1 2 3; do echo $i | cat | wc -c; done; exit 3']],
-  ['bash', ['-c', 'a=(x{1..2000}); echo ${#a[@]} $(echo sub; ls / | head -1) <(true) >/dev/null; kill -TERM $$']],
+  [
+    'bash',
+    ['--norc', '-c', 'a=(x{1..2000}); echo ${#a[@]} $(echo sub; ls / | head -1) <(true) >/dev/null; kill -TERM $$'],
+  ],
   ['git', ['--version']],
   ['false', []],
 ];
@@ -93,7 +98,7 @@ describe.skipIf(reason)('real programs under the preload library', () => {
     expect(ring.image).toBe(2);
     const code = 'import os; print(os.system("exit 5") >> 8, sorted(k for k in os.environ if "TIDEMARK" in k))';
     clearRings(rings);
-    const child = await runTraced(rings, 'python3', ['-c', code], { env });
+    const child = await runTraced(rings, python, ['-c', code], { env });
     expect(child.stdout).toBe('5 []\n');
     expect(readdirSync(rings).length).toBeLessThanOrEqual(1);
   });
