@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import type { TraceRequest, TraceSource } from '../trace-source.js';
 import { openLibraryTrace } from './library-trace.js';
 import type { TraceDeps } from './trace-deps.js';
@@ -33,8 +33,12 @@ export function followChildren({ directory, parent, request, deps, onChild }: Ch
 
   const lookOnce = async (): Promise<void> => {
     for (const pid of pidsIn(directory)) {
-      if (closed || sources.size >= MAX_CHILDREN) return;
+      if (closed) return;
       if (pid === parent || sources.has(pid)) continue;
+      if (sources.size >= MAX_CHILDREN) {
+        forget(directory, pid, deps.procRoot);
+        continue;
+      }
       try {
         const source = await openLibraryTrace({ ...request, pid }, { directory, deps });
         sources.set(pid, source);
@@ -58,6 +62,11 @@ export function followChildren({ directory, parent, request, deps, onChild }: Ch
       await Promise.all([...sources.values()].map((source) => source.stop()));
     },
   };
+}
+
+/** Nobody is going to read it: its memory is given back when the process is gone. */
+function forget(directory: string, pid: number, procRoot: string): void {
+  if (!existsSync(`${procRoot}/${pid}`)) rmSync(`${directory}/${pid}.ring`, { force: true });
 }
 
 function pidsIn(directory: string): number[] {

@@ -156,8 +156,15 @@ async function observe(session: Session): Promise<TraceObservation> {
   const seen = await image.reader.observe(!alive || over, image.isVoid);
   session.last = numbered(seen, session.images);
   if (session.images > 0) session.last.warnings.push(EXEC_WARNING);
-  if (session.last.ended) image.reader.keepStacks();
+  if (session.last.ended) finish(session);
   return session.last;
+}
+
+/** All is known: only the directory stays open, for `stop` to remove the file. */
+function finish({ image, watch }: Session): void {
+  image!.reader.keepStacks();
+  image!.found.file.close();
+  watch?.close();
 }
 
 const EXEC_WARNING = 'The process replaced its program (exec) while it was traced: the figures are of the new one.';
@@ -205,14 +212,14 @@ function stackOf({ image, images }: Session, site: number): RawStack | undefined
 
 function stop(session: Session): void {
   if (session.stopped) return;
-  session.stopped = true;
   const { image, watch } = session;
   try {
     const { file, place } = image!.found;
-    image!.reader.keepStacks();
-    if (session.watch?.alive() && !session.last?.ended) image!.goDormant();
+    if (session.last?.ended !== true) image!.reader.keepStacks();
+    if (isRunning(session)) image!.goDormant();
     else place?.remove(file);
   } finally {
+    session.stopped = true;
     image!.close();
     watch?.close();
   }
