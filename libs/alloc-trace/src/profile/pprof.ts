@@ -120,26 +120,25 @@ function locationIds(frames: readonly StackFrame[], tables: Tables): number[] {
 
 function locationOf(frames: readonly StackFrame[], tables: Tables): Location {
   const last = frames.at(-1)!;
-  const key = JSON.stringify([last.module, last.buildId, last.offset, frames.map((f) => [f.function, f.file, f.line])]);
-  const known = tables.locations.get(key);
-  if (known !== undefined) return known;
   const address = Math.max(0, last.offset - 1);
-  const location = new Location({
-    id: tables.locations.size + 1,
-    mappingId: last.module === null ? 0 : mappingOf(last.module, last.buildId, address, tables),
-    address,
-    line: frames.flatMap((frame) =>
-      frame.function === null ? [] : [new Line({ functionId: functionOf(frame, tables), line: frame.line ?? 0 })],
-    ),
-  });
-  tables.locations.set(key, location);
+  const mappingId = last.module === null ? 0 : mappingOf(last.module, last.buildId, address, tables);
+  const lines = frames.flatMap((frame) =>
+    frame.function === null ? [] : [{ functionId: functionOf(frame, tables), line: frame.line ?? 0 }],
+  );
+  const key = `${mappingId} ${last.offset}${lines.map(({ functionId, line }) => ` ${functionId}:${line}`).join('')}`;
+  let location = tables.locations.get(key);
+  if (location === undefined) {
+    const id = tables.locations.size + 1;
+    location = new Location({ id, mappingId, address, line: lines.map((line) => new Line(line)) });
+    tables.locations.set(key, location);
+  }
   return location;
 }
 
 const PAGE = 4096;
 
 function mappingOf(module: string, buildId: string | null, address: number, tables: Tables): number {
-  const key = JSON.stringify([module, buildId]);
+  const key = `${module}\0${buildId ?? ''}`;
   let mapping = tables.mappings.get(key);
   if (mapping === undefined) {
     mapping = new Mapping({
@@ -162,7 +161,7 @@ function mappingOf(module: string, buildId: string | null, address: number, tabl
 }
 
 function functionOf({ function: name, file }: StackFrame, tables: Tables): number {
-  const key = JSON.stringify([name, file]);
+  const key = `${name}\0${file ?? ''}`;
   const known = tables.functions.get(key);
   if (known !== undefined) return Number(known.id);
   const text = tables.strings.dedup(name ?? '');

@@ -1,10 +1,12 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { demangle, readableName } from './demangle.js';
-import { available, present, run } from './programs.oracle.js';
+import { available, present, run, temporaryDirectory } from './programs.oracle.js';
+
+const directory = temporaryDirectory();
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const cplusplus = ['g++', 'nm', 'c++filt'].every((command) => available(command));
 
@@ -61,7 +63,7 @@ long operator""_units(unsigned long long x) { return x; }
 
 describe.skipIf(!cplusplus)('C++ names', () => {
   it('read as c++filt writes them', () => {
-    const file = join(mkdtempSync(join(tmpdir(), 'tidemark-names-')), 'names.cc');
+    const file = join(directory, 'names.cc');
     writeFileSync(file, source);
     run('g++', ['-std=c++17', '-w', '-O0', '-c', file, '-o', `${file}.o`]);
     const names = run('nm', ['--defined-only', `${file}.o`])
@@ -116,7 +118,7 @@ describe('Rust names', () => {
   });
 
   it.skipIf(!present('rustc'))('read the same whichever scheme the compiler used', () => {
-    const file = join(mkdtempSync(join(tmpdir(), 'tidemark-rust-')), 'lib.rs');
+    const file = join(directory, 'lib.rs');
     writeFileSync(
       file,
       `pub mod deep { pub struct Pot<T>(pub T);
