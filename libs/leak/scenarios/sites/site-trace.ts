@@ -31,8 +31,15 @@ export interface Reading {
 const BEGIN = Date.UTC(2025, 0, 6);
 export const SAMPLE_INTERVAL = 524_288;
 
+export interface SiteOutcome {
+  /** The last. */
+  verdict: SiteVerdict;
+  /** Milliseconds that it was under suspicion. */
+  suspected: number;
+}
+
 /** Runs the ledger over one drawn site, next to nothing else, and gives its last verdict. */
-export function judgeFamily(family: SiteFamily, seed: number, reading: Reading): SiteVerdict {
+export function judgeFamily(family: SiteFamily, seed: number, reading: Reading): SiteOutcome {
   const random = createRandom(seed * 7919 + 31);
   const base = random.logUniform(32, 4096);
   // Enough bytes that a sampled leak has some twenty samples: fewer are a matter of waiting, not of judging.
@@ -61,7 +68,8 @@ function sampler(random: Random, interval: number): (block: Block) => Known[] {
   };
 }
 
-function judgeBlocks(blocks: readonly Known[], { length, step, interval }: Reading): SiteVerdict {
+function judgeBlocks(blocks: readonly Known[], { length, step, interval }: Reading): SiteOutcome {
+  let suspected = 0;
   const ledger = createSiteLedger();
   const mode = interval === null ? 'EXACT' : 'SAMPLED';
   const times = step === 'once' ? [length] : timesOf(length, step);
@@ -70,8 +78,10 @@ function judgeBlocks(blocks: readonly Known[], { length, step, interval }: Readi
     const sites = figures ? [figures] : [];
     const ended = step === 'once';
     ledger.observe({ at: BEGIN + time, ended, birthsUntil: BEGIN + time, mode, sites });
+    const { state } = ledger.verdict(1);
+    if (step !== 'once' && (state === 'SUSPECTED' || state === 'CONFIRMED')) suspected += step;
   }
-  return ledger.verdict(1);
+  return { verdict: ledger.verdict(1), suspected };
 }
 
 function timesOf(length: number, step: number): number[] {

@@ -35,24 +35,31 @@ interface Row {
   name: string;
   states: Map<string, number>;
   named: number;
+  /** At any time, and for how long on average, minutes. */
+  ever: number;
+  minutes: number;
 }
 
 function judgeAll(families: Readonly<Record<string, SiteFamily>>, reading: (length: number) => Reading): Row[] {
   return Object.entries(families).map(([name, family]) => {
     const states = new Map<string, number>();
+    let [ever, minutes] = [0, 0];
     for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
-      const { state } = judgeFamily(family, seed, reading(createRandom(seed).next()));
+      const { verdict, suspected } = judgeFamily(family, seed, reading(createRandom(seed).next()));
+      const { state } = verdict;
+      if (suspected > 0) ever++;
+      minutes += suspected / MINUTE / SEEDS;
       states.set(state, (states.get(state) ?? 0) + 1);
     }
-    return { name, states, named: (states.get('SUSPECTED') ?? 0) + (states.get('CONFIRMED') ?? 0) };
+    return { name, states, ever, minutes, named: (states.get('SUSPECTED') ?? 0) + (states.get('CONFIRMED') ?? 0) };
   });
 }
 
 const named = (rows: readonly Row[]): number => rows.reduce((sum, row) => sum + row.named, 0);
 
 function report(title: string, groups: Record<string, readonly Row[]>): string {
-  const line = ({ name, states, named }: Row): string =>
-    `    ${name.padEnd(34)} ${String(named).padStart(3)}/${SEEDS} named   ${[...states].map(([state, n]) => `${n} ${state}`).join(', ')}`;
+  const line = ({ name, states, named, ever, minutes }: Row): string =>
+    `    ${name.padEnd(34)} ${String(named).padStart(3)}/${SEEDS} named  ${ever} ever, ${minutes.toFixed(1)} min  ${[...states].map(([state, n]) => `${n} ${state}`).join(', ')}`;
   return [title, ...Object.entries(groups).flatMap(([group, rows]) => [`  ${group}`, ...rows.map(line)])].join('\n');
 }
 
@@ -71,6 +78,8 @@ test.each(Object.entries(PLAN))(
     );
     expect(precision).toBeGreaterThanOrEqual(0.95);
     expect(recall).toBeGreaterThanOrEqual(0.9);
+    const confirmed = sound.reduce((sum, { states }) => sum + (states.get('CONFIRMED') ?? 0), 0);
+    expect(confirmed / (sound.length * SEEDS), 'sound sites CONFIRMED').toBeLessThanOrEqual(0.01);
   },
   DEADLINE,
 );
