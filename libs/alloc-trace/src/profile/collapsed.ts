@@ -23,6 +23,6 @@ export function collapsedStacks(profile: TraceProfile, measure: ProfileMeasure =
 
 /** `;` parts frames and the end of a line ends the stack. */
 function part(name: string): string {
-  // eslint-disable-next-line no-control-regex -- they would break the line
+  // Control characters would break the line.
   return name.replaceAll(';', ':').replace(/[\u0000-\u001f\u007f\u2028\u2029]+/g, ' ') || '?';
 }

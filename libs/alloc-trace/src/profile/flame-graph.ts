@@ -174,7 +174,7 @@ function escaped(text: string): string {
   return (
     text
       .replace(/\p{Surrogate}/gu, '\ufffd')
-      // eslint-disable-next-line no-control-regex -- XML 1.0, section 2.2, and the marks of direction
+      // What XML 1.0 forbids (section 2.2), other control characters, and the marks of direction.
       .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g, '\ufffd')
       .replaceAll('&', '&amp;')
       .replaceAll('<', '&lt;')

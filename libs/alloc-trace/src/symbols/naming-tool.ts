@@ -20,6 +20,8 @@ export interface NamingTool {
 /** No compiler goes so deep. */
 const MAX_INLINED = 128;
 const MAX_TEXT = 16_384;
+/** For saying its version, milliseconds: a busy host is no reason to go without. */
+const PROBE_TIMEOUT = 30_000;
 
 const LLVM_VERSIONS = Array.from({ length: 24 }, (_, index) => `llvm-symbolizer-${30 - index}`);
 
@@ -36,7 +38,7 @@ export async function findNamingTool(limits: ToolLimits, wanted?: readonly strin
 }
 
 function answers(command: string, limits: ToolLimits): Promise<boolean> {
-  const options = { env: { PATH: limits.searchPath, LC_ALL: 'C' }, timeout: limits.toolTimeout };
+  const options = { env: { PATH: limits.searchPath, LC_ALL: 'C' }, timeout: PROBE_TIMEOUT };
   return new Promise((resolve) => execFile(command, ['--version'], options, (error) => resolve(error === null)));
 }
 
