@@ -130,8 +130,7 @@ function begin(request: TraceRequest, deps: UprobeDeps, parts: Parts): TraceSour
   });
 }
 
-/** Sub-buffers of the kernel read at a time, and how often: together more than the buffers hold by default. */
-const PAGES = 1024;
+/** How often the buffers are read in a row at most. */
 const ROUNDS = 16;
 /** An event's time is taken a little before it can be read: nanoseconds. */
 const UNSETTLED = 2e6;
@@ -140,7 +139,7 @@ const UNSETTLED = 2e6;
 function drainInto({ pipes, formats }: ProbeSession, owners: ThreadOwners, pairing: CallPairing): void {
   const horizon = traceNow() - UNSETTLED;
   for (let round = 0; round < ROUNDS; round++) {
-    const { events, more } = pipes.drain(horizon, PAGES);
+    const { events, more } = pipes.drain(horizon);
     for (const event of events) {
       const at = event.at + (event.event === 'leave' ? formats.registers : formats.stack);
       const stack = event.page.readUInt32LE(at + 4) * 4_294_967_296 + event.page.readUInt32LE(at);

@@ -118,11 +118,11 @@ export async function readProbeFormats(
   return formats;
 }
 
-/** Hits of the probes by event since they were defined: of every process of the host, recorded or not. */
-export async function readHits(root: string, { events }: ProbeNames): Promise<Record<ProbeEvent, number>> {
+/** From uprobe_profile: hits of the probes by event since they were defined: of every process of the host, recorded or not. */
+export function parseHits(profile: string, { events }: ProbeNames): Record<ProbeEvent, number> {
   // Lines are "path event hits", one for each place; they do not name the group, so events have names of their own.
   const hits = { enter: 0, leave: 0, drop: 0 };
-  for (const line of (await readKernel(`${root}/uprobe_profile`)).split('\n')) {
+  for (const line of profile.split('\n')) {
     const match = /\s(\S+)\s+(\d+)\s*$/.exec(line);
     const event = EVENTS.find((one) => events[one] === match?.[1]);
     if (event !== undefined) hits[event] += Number(match![2]);

@@ -2,8 +2,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { TraceError } from '../errors.js';
 import type { ProbePlace } from './allocator.js';
 import { errnoOf, readKernel, refusal, writeKernel } from './kernel-file.js';
+import { keepText } from './kept-text.js';
 import { removeLeftovers, startGuard } from './leftovers.js';
-import { defineProbes, probeDefinitions, readHits, readProbeFormats, type ProbeEvent } from './probe-group.js';
+import { defineProbes, probeDefinitions, parseHits, readProbeFormats, type ProbeEvent } from './probe-group.js';
 import type { ProbeFormats } from './probe-group.js';
 import { namesFor, thisOwner } from './probe-names.js';
 import { parsePageLayout } from './ring-page.js';
@@ -19,7 +20,7 @@ export interface ProbeSession {
   enable(event: ProbeEvent, on: boolean): Promise<void>;
   /** Lets events into the buffers or keeps them out, at once. The probes still cost. */
   record(on: boolean): Promise<void>;
-  hits(): Promise<Hits>;
+  hits(): Hits;
   /** Removes everything. Safe to call again. */
   close(): Promise<void>;
 }
@@ -38,11 +39,16 @@ export async function openProbeSession(options: ProbeSessionOptions): Promise<Pr
   const { root, pid, places, stackWords } = options;
   const names = namesFor(thisOwner(), pid);
   const instance = `${root}/instances/${names.instance}`;
-  const guard = await startGuard(root, names);
+  const profile = keepText(`${root}/uprobe_profile`);
+  const guard = await startGuard(root, names).catch((cause) => {
+    profile.close();
+    throw cause;
+  });
   let pipes: TracePipes | null = null;
   let closed: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     pipes?.close();
+    profile.close();
     await removeLeftovers(root, names.instance, names.group);
     guard.dismiss();
   };
@@ -61,7 +67,7 @@ export async function openProbeSession(options: ProbeSessionOptions): Promise<Pr
       pipes,
       enable: (event, on) => writeKernel(`${switches}/${names.events[event]}/enable`, on ? '1' : '0'),
       record: (on) => writeKernel(`${instance}/tracing_on`, on ? '1' : '0'),
-      hits: () => readHits(root, names),
+      hits: () => parseHits(profile.read(), names),
       close: () => (closed ??= close()),
     };
   } catch (cause) {

@@ -194,7 +194,7 @@ const files = new Map<string, Promise<ElfFile>>();
 export async function functionsOf(stack: RawStack): Promise<string[]> {
   const names: string[] = [];
   for (const { module, address } of stack.frames) {
-    if (module?.file == null) {
+    if (module === null || module.file === null) {
       names.push('?');
       continue;
     }
@@ -215,7 +215,8 @@ export function instancesOf(root: string, pid: number): string[] {
 export function groupsOf(root: string, collector: number): string[] {
   const part = `_${collector.toString(36)}_`;
   const text = readFileSync(`${root}/uprobe_events`, 'utf8');
-  return [...text.matchAll(/:(tidemark_[^/]+)\//g)].map((match) => match[1]!).filter((group) => group.includes(part));
+  const groups = new Set([...text.matchAll(/:(tidemark_[^/]+)\//g)].map((match) => match[1]!));
+  return [...groups].filter((group) => group.includes(part));
 }
 
 /** Waits until a condition holds; fails by the test's own time limit. */

@@ -60,7 +60,7 @@ export function runTrace(trace: RunningTrace): TraceSource {
   const loop = async (): Promise<void> => {
     while (running(state)) {
       await look().catch((cause) => fail(trace, state, cause));
-      if (running(state)) await nap(trace.pollMs, woken.signal);
+      if (running(state)) await nap(trace.control.fresh ? trace.pollMs / 4 : trace.pollMs, woken.signal);
     }
   };
   const looping = loop();
@@ -131,13 +131,13 @@ async function turn(trace: RunningTrace, state: State): Promise<void> {
       if (!(cause instanceof TraceError && cause.code === 'TRACE_GONE')) throw cause;
     });
   }
-  state.lost = await trace.session.pipes.lost();
-  await trace.control.steer(state.lost);
+  await trace.control.steer();
+  state.lost = trace.session.pipes.lost();
 }
 
 async function end(trace: RunningTrace, state: State, how: 'gone' | 'replaced'): Promise<void> {
   trace.drain();
-  state.lost = await trace.session.pipes.lost();
+  state.lost = trace.session.pipes.lost();
   await trace.control.pause();
   state.endedAt = traceNow();
   await trace.session.close();

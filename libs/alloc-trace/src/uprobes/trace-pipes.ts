@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { errnoOf, readKernel, refusal } from './kernel-file.js';
+import { errnoOf, refusal } from './kernel-file.js';
+import { keepText, type KeptText } from './kept-text.js';
 import type { ProbeEvent, ProbeFormats } from './probe-group.js';
 import { readPage, type EventSink, type PageLayout } from './ring-page.js';
 
@@ -12,6 +13,7 @@ export interface RawEvent {
   page: Buffer;
   /** Where the event begins in the page. */
   at: number;
+  end: number;
 }
 
 export interface Drained {
@@ -23,26 +25,34 @@ export interface Drained {
 export interface TracePipes {
   /**
    * What the buffers of all CPUs hold, by time, up to `horizon` (nanoseconds of the trace clock); later events are kept for
-   * the next call, for another CPU may still have earlier ones. Reads at most `maxPages` sub-buffers.
+   * the next call, for another CPU may still have earlier ones. Reads at most as many sub-buffers as there is room for.
+   * The events of one call are void with the next.
    */
-  drain(horizon: number, maxPages: number): Drained;
+  drain(horizon: number): Drained;
   /** Events read so far: those of the traced process and its children. */
   readonly seen: Readonly<Record<ProbeEvent, number>>;
   /** Events lost since the start, of all CPUs: they found no room. */
-  lost(): Promise<number>;
+  lost(): number;
   close(): void;
 }
 
 /** Events kept for the next call at most: pages of the kernel are bounded, and so is this. */
 const MAX_KEPT = 16_384;
+/** Sub-buffers read at a time. */
+const PAGES = 1024;
 
 export async function openTracePipes(instance: string, layout: PageLayout, formats: ProbeFormats): Promise<TracePipes> {
   const cpus = (await readdir(`${instance}/per_cpu`)).filter((name) => /^cpu\d+$/.test(name));
   const pipes: number[] = [];
-  const close = (): void => pipes.splice(0).forEach((pipe) => closeSync(pipe));
+  const stats: KeptText[] = [];
+  const close = (): void => {
+    for (const pipe of pipes.splice(0)) closeSync(pipe);
+    for (const one of stats.splice(0)) one.close();
+  };
   try {
     for (const cpu of cpus) {
       pipes.push(openSync(`${instance}/per_cpu/${cpu}/trace_pipe_raw`, constants.O_RDONLY | constants.O_NONBLOCK));
+      stats.push(keepText(`${instance}/per_cpu/${cpu}/stats`));
     }
   } catch (cause) {
     close();
@@ -52,6 +62,7 @@ export async function openTracePipes(instance: string, layout: PageLayout, forma
     (['enter', 'leave', 'drop'] as const).map((event) => [formats.ids[event], event]),
   );
   const sizes = { enter: formats.stack + 8, drop: formats.stack + 8, leave: leaveBytes(formats) };
+  const slab = makeSlab(layout.size);
   let kept: RawEvent[] = [];
   const seen = { enter: 0, leave: 0, drop: 0 };
   let unreadable = 0;
@@ -60,27 +71,31 @@ export async function openTracePipes(instance: string, layout: PageLayout, forma
     if (event === undefined) return;
     seen[event] += 1;
     if (end - start < sizes[event]) unreadable += 1;
-    else into.push({ time, event, thread: page.readInt32LE(start + formats.pid), page, at: start });
+    else into.push({ time, event, thread: page.readInt32LE(start + formats.pid), page, at: start, end });
   };
   return {
-    drain: (horizon, maxPages) => {
+    drain: (horizon) => {
       const events = kept;
-      const share = Math.max(1, Math.floor(maxPages / Math.max(1, pipes.length)));
+      const share = Math.max(1, Math.floor(PAGES / Math.max(1, pipes.length)));
+      let room = 0;
       // A buffer that is not read to its end may hold events from there on.
       let settled = horizon;
       for (const pipe of pipes) {
         let last = 0;
         const sink: EventSink = (time, page, start, end) => take(events, (last = time), page, start, end);
-        if (!readAll(pipe, layout, share, sink)) settled = Math.min(settled, last);
+        const pages = Math.min(share, PAGES - room);
+        const read = readAll(pipe, layout, slab, room, pages, sink);
+        room += read;
+        if (read === pages) settled = Math.min(settled, last);
       }
       events.sort((a, b) => a.time - b.time);
       let ready = events.length;
       while (ready > 0 && events[ready - 1]!.time > settled && events.length - ready < MAX_KEPT) ready -= 1;
-      kept = events.splice(ready);
+      kept = events.splice(ready).map(copyOf);
       return { events, more: settled < horizon };
     },
     seen,
-    lost: async () => unreadable + (await lostIn(instance, cpus)),
+    lost: () => unreadable + lostIn(stats),
     close,
   };
 }
@@ -90,34 +105,50 @@ function leaveBytes(formats: ProbeFormats): number {
   return formats.wordCount === 0 ? registers : Math.max(registers, formats.words + formats.wordCount * 8);
 }
 
-/** Reads up to `pages` sub-buffers; true when there was no more. */
-function readAll(pipe: number, layout: PageLayout, pages: number, sink: EventSink): boolean {
-  for (let count = 0; count < pages; count++) {
-    const page = readOne(pipe, layout.size);
-    if (page === null) return true;
-    readPage(page, layout, sink);
-  }
-  return false;
+function makeSlab(size: number): Buffer[] {
+  const whole = Buffer.allocUnsafeSlow(PAGES * size);
+  return Array.from({ length: PAGES }, (_, index) => whole.subarray(index * size, (index + 1) * size));
 }
 
-function readOne(pipe: number, size: number): Buffer | null {
-  const page = Buffer.allocUnsafeSlow(size);
+/** An event that outlives the page it was read into. */
+function copyOf(event: RawEvent): RawEvent {
+  return { ...event, page: Buffer.from(event.page.subarray(event.at, event.end)), at: 0, end: event.end - event.at };
+}
+
+/** Reads up to `pages` sub-buffers to the places from `first` on; returns how many: fewer when there was no more. */
+function readAll(
+  pipe: number,
+  layout: PageLayout,
+  slab: readonly Buffer[],
+  first: number,
+  pages: number,
+  sink: EventSink,
+): number {
+  for (let count = 0; count < pages; count++) {
+    const page = slab[first + count]!;
+    const bytes = readOne(pipe, page);
+    if (bytes === 0) return count;
+    readPage(bytes === page.length ? page : page.subarray(0, bytes), layout, sink);
+  }
+  return pages;
+}
+
+function readOne(pipe: number, page: Buffer): number {
   try {
-    const bytes = readSync(pipe, page, 0, size, null);
-    return bytes === 0 ? null : page.subarray(0, bytes);
+    return readSync(pipe, page, 0, page.length, null);
   } catch (cause) {
     const code = errnoOf(cause);
-    if (code === 'EAGAIN' || code === 'EINTR') return null;
+    if (code === 'EAGAIN' || code === 'EINTR') return 0;
     throw refusal('uprobes: trace_pipe_raw', cause);
   }
 }
 
 /** per_cpu/cpuN/stats: "overrun" were written over, "commit overrun" and "dropped events" found no room. */
-async function lostIn(instance: string, cpus: readonly string[]): Promise<number> {
+function lostIn(stats: readonly KeptText[]): number {
   let lost = 0;
-  for (const cpu of cpus) {
-    const text = await readKernel(`${instance}/per_cpu/${cpu}/stats`);
-    for (const match of text.matchAll(/^(?:overrun|commit overrun|dropped events): (\d+)$/gm)) lost += Number(match[1]);
+  for (const one of stats) {
+    for (const match of one.read().matchAll(/^(?:overrun|commit overrun|dropped events): (\d+)$/gm))
+      lost += Number(match[1]);
   }
   return lost;
 }

@@ -17,10 +17,12 @@ export interface WindowControl {
   /** Whether an allocation at a time falls into the open window. */
   allocating(time: number): boolean;
   /** Looks at what was spent and lost, and opens or closes what is due. */
-  steer(lost: number): Promise<void>;
+  steer(): Promise<void>;
   /** Closes the window and switches all off, until `resume`. */
   pause(): Promise<void>;
   resume(): void;
+  /** The window has just been opened: what it costs is to be seen soon. */
+  readonly fresh: boolean;
   /** Up to now. */
   readonly report: ControlReport;
 }
@@ -59,6 +61,7 @@ const BURST_SECONDS = 2;
 const KNOWN_AFTER = 0.05;
 /** Switching keeps the kernel busy: nanoseconds between two windows at least. */
 const SHORTEST_PAUSE = 2e8;
+const FRESH = 3e8;
 
 const NO_HITS: Hits = { enter: 0, leave: 0, drop: 0 };
 
@@ -85,22 +88,7 @@ interface State {
 
 export function windowControl(options: WindowControlOptions): WindowControl {
   const { ledger, now, limits } = options;
-  const state: State = {
-    on: { enter: false, leave: false, drop: false },
-    paused: false,
-    openedAt: 0,
-    closedAt: 0,
-    coveredFrom: 0,
-    plan: { length: Infinity, follow: 'always' },
-    debt: 0,
-    reopenAt: 0,
-    time: now(),
-    lost: 0,
-    freesRate: 0,
-    charged: 0,
-    atOpening: { charged: 0, own: { ...NO_HITS }, hits: { ...NO_HITS } },
-    cutAt: null,
-  };
+  const state = freshState(now());
   const report: ControlReport = {
     windows: 0,
     cut: 0,
@@ -111,9 +99,10 @@ export function windowControl(options: WindowControlOptions): WindowControl {
     own: { ...NO_HITS },
   };
   const burst = limits.share * BURST_SECONDS;
-  const steer = async (lost: number): Promise<void> => {
+  const steer = async (): Promise<void> => {
+    const lost = options.session.pipes.lost();
     const before = state.time;
-    await account(options, state, report);
+    account(options, state, report);
     const lossy = lost > state.lost;
     state.lost = lost;
     if (state.paused) return;
@@ -133,6 +122,9 @@ export function windowControl(options: WindowControlOptions): WindowControl {
       await uncover(options, state, report, now());
     },
     resume: () => void (state.paused = false),
+    get fresh() {
+      return ledger.window !== null && now() - state.openedAt < FRESH;
+    },
     get report() {
       // With what is open now.
       const watched = ledger.window === null ? 0 : Math.max(0, now() - state.openedAt);
@@ -142,9 +134,28 @@ export function windowControl(options: WindowControlOptions): WindowControl {
   };
 }
 
-async function account(options: WindowControlOptions, state: State, report: ControlReport): Promise<void> {
+function freshState(time: number): State {
+  return {
+    on: { enter: false, leave: false, drop: false },
+    paused: false,
+    openedAt: 0,
+    closedAt: 0,
+    coveredFrom: 0,
+    plan: { length: Infinity, follow: 'always' },
+    debt: 0,
+    reopenAt: 0,
+    time,
+    lost: 0,
+    freesRate: 0,
+    charged: 0,
+    atOpening: { charged: 0, own: { ...NO_HITS }, hits: { ...NO_HITS } },
+    cutAt: null,
+  };
+}
+
+function account(options: WindowControlOptions, state: State, report: ControlReport): void {
   const { session, limits, now } = options;
-  const hits = await session.hits();
+  const hits = session.hits();
   const own = { ...session.pipes.seen };
   own.leave += state.lost;
   const time = now();
@@ -221,7 +232,7 @@ async function open(options: WindowControlOptions, state: State, report: Control
   await toggle(session, state, 'enter', true);
   state.openedAt = now();
   state.cutAt = null;
-  await account(options, state, report);
+  account(options, state, report);
   state.atOpening = { charged: state.charged, own: report.own, hits: report.hits };
   ledger.openWindow(state.openedAt);
   report.windows += 1;
@@ -271,6 +282,8 @@ async function afterLoss(
     await close(options, state, report, at, 'none');
     state.reopenAt = 0;
   } else await uncover(options, state, report, at);
+  // Those lost until recording was off are of what ended here.
+  state.lost = options.session.pipes.lost();
 }
 
 async function toggle(
