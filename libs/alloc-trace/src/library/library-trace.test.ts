@@ -138,6 +138,24 @@ describe.skipIf(noPython !== undefined && process.env['CI'] !== 'true')('the rin
     await source.stop();
   });
 
+  it('is asked again when the library went dormant by itself, and the figures say so', async () => {
+    const writer = await map();
+    const source = await openLibraryTrace({ pid: target.pid, mode: 'EXACT' });
+    answer(writer, 2);
+    writer.allocate(block(1, writer.site([[0, 1]])));
+    writer.control('mode', MODE.DORMANT);
+    const seen = await source.observe();
+    expect(seen).toMatchObject({ mode: 'DORMANT', totals: { issued: 1 } });
+    expect(seen.warnings.join()).toContain('went dormant');
+    expect(control(writer.path).readUInt32LE(CONTROL.mode)).toBe(MODE.EXACT);
+    const next = await source.observe();
+    expect(next).toMatchObject({ mode: 'EXACT', totals: { issued: 0 }, warnings: [] });
+    await source.change('DORMANT');
+    expect((await source.observe()).warnings).toEqual([]);
+    expect(control(writer.path).readUInt32LE(CONTROL.mode)).toBe(MODE.DORMANT);
+    await source.stop();
+  });
+
   it('is read to its end after SIGKILL, and removed by stop', async () => {
     const writer = await map();
     const module = writer.module('/usr/lib/x.so', 'ab');
@@ -247,6 +265,10 @@ describe.skipIf(noPython !== undefined && process.env['CI'] !== 'true')('the rin
     await expect(openLibraryTrace({ pid: target.pid, mode: 'EXACT' })).rejects.toMatchObject({
       code: 'TRACE_FORMAT',
       message: expect.stringContaining(`${target.pid}`) as string,
+    });
+    await expect(openTrace({ pid: target.pid, mode: 'EXACT' })).rejects.toMatchObject({
+      code: 'TRACE_REFUSED',
+      message: expect.stringContaining('clock is') as string,
     });
   });
 

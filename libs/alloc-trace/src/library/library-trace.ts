@@ -155,6 +155,10 @@ async function observe(session: Session): Promise<TraceObservation> {
   if (alive) image.renew();
   const seen = await image.reader.observe(!alive || over, image.isVoid);
   session.last = numbered(seen, session.images);
+  if (!seen.ended && seen.mode === 'DORMANT' && session.wish.mode !== 'DORMANT') {
+    session.last.warnings.push(DORMANT_WARNING);
+    await image.ask(session.wish);
+  }
   if (session.images > 0) session.last.warnings.push(EXEC_WARNING);
   if (session.last.ended) finish(session);
   return session.last;
@@ -167,6 +171,8 @@ function finish({ image, watch }: Session): void {
   watch?.close();
 }
 
+const DORMANT_WARNING =
+  'The library went dormant: another reader stopped it, or nobody looked for too long. The figures begin anew.';
 const EXEC_WARNING = 'The process replaced its program (exec) while it was traced: the figures are of the new one.';
 
 /** Goes over to the file of the next image when there is one; also of a process that has ended since. */

@@ -7,6 +7,8 @@ export type RefusalCode =
   | 'SECURE'
   | 'OTHER_ARCHITECTURE'
   | 'MUSL'
+  /** It runs with the library, of another release perhaps, and its ring file cannot be read. */
+  | 'DAMAGED_RING'
   | 'NO_PRIVILEGE'
   | 'NO_UPROBES'
   | 'NO_TRACEFS'

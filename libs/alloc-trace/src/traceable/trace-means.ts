@@ -68,7 +68,7 @@ function hasRing(procRoot: string, pid: number): boolean | Refusal {
     if (!(error instanceof TraceError)) throw error;
     if (error.code === 'TRACE_GONE') return refuse('NO_PROCESS', `There is no process ${pid} any more.`);
     if (error.code === 'TRACE_DENIED') return refuse('NO_PRIVILEGE', sentence(error.message));
-    return false;
+    return refuse('DAMAGED_RING', sentence(error.message));
   }
 }
 
