@@ -11,7 +11,7 @@
 
 #define CALLERS_BITS 8u
 
-/* Site of a return address, when only callers are asked for. */
+/* Site of a return address, when only callers are asked for. As good for one thread as for another. */
 struct caller {
   uint64_t address;
   uint64_t stamp;
@@ -31,8 +31,7 @@ struct at_stack_state {
 size_t at_stack_state_bytes(void) { return sizeof(struct at_stack_state); }
 
 void at_stack_leave(struct at_stack_state *state) {
-  at_memo_clear(&state->memo);
-  for (uint32_t i = 0; i < 1u << CALLERS_BITS; i++) state->callers[i].address = 0;
+  if (state->memo.own.low != 0 || state->memo.words != 0 || state->memo.own.refused != 0) at_memo_clear(&state->memo);
 }
 
 struct at_stack_figures at_stack_figures(const struct at_stack_state *state) {

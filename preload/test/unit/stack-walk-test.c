@@ -103,6 +103,49 @@ static void step_by_step(void) {
 static void step_by_step(void) {}
 #endif
 
+static uint32_t generated_sites[3];
+static int generated_count;
+
+static void through_generated_code(void) {
+  uint32_t site = stand_hook();
+  stand_hook_twice();
+  stand_must(stand_figures.wrong_memo == 0, "what is remembered is what a walk finds");
+  generated_sites[generated_count++] = site;
+}
+
+#if defined(__x86_64__)
+/* Code that no table knows, as a run-time compiler makes it: calls its first argument. */
+static void in_generated_code(void) {
+  static const unsigned char with_pointer[] = {0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3};
+  /* sub $8,%rsp; call *%rdi; add $8,%rsp; ret */
+  static const unsigned char without[] = {0x48, 0x83, 0xec, 0x08, 0xff, 0xd7, 0x48, 0x83, 0xc4, 0x08, 0xc3};
+  /* push %rbp; mov $imm32,%rbp; call *%rdi; pop %rbp; ret */
+  static const unsigned char astray[] = {0x55, 0x48, 0xc7, 0xc5, 0xf8, 0xff, 0xff, 0x7f, 0xff, 0xd7, 0x5d, 0xc3};
+  unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  stand_must(code != MAP_FAILED, "room for code");
+  memcpy(code, with_pointer, sizeof with_pointer);
+  memcpy(code + 64, without, sizeof without);
+  memcpy(code + 128, astray, sizeof astray);
+  for (int i = 0; i < 3; i++) {
+    void (*run)(void (*)(void));
+    *(void **)&run = code + i * 64;
+    run(through_generated_code);
+  }
+  uint64_t addresses[AT_MAX_FRAMES];
+  uint32_t flags;
+  for (int i = 0; i < 3; i++) {
+    size_t depth = stand_frames(generated_sites[i], addresses, &flags);
+    uint64_t first = (uint64_t)(uintptr_t)code + (uint64_t)i * 64;
+    stand_must(depth >= 2 && addresses[1] > first && addresses[1] < first + 64, "the generated frame is there");
+    stand_must(stand_path(generated_sites[i], 1) == NULL, "it belongs to no module");
+    if (i == 0) stand_must((flags & AT_SITE_TRUNCATED) == 0 && depth >= 4, "by the frame pointer to the end");
+    if (i == 2) stand_must((flags & AT_SITE_TRUNCATED) != 0 && depth == 2, "no further than can be known");
+  }
+}
+#else
+static void in_generated_code(void) {}
+#endif
+
 static ucontext_t outside;
 static ucontext_t inside;
 
@@ -166,6 +209,7 @@ int main(void) {
   figures("fibers");
   in_plugin();
   figures("plugins");
+  in_generated_code();
   step_by_step();
   figures("single steps");
   stand_must(stand_figures.differing == 0, "all stacks are the same");
