@@ -14,6 +14,7 @@ struct at_force at_force = {.seen_mode = AT_MODE_UNSEEN};
 
 static uint32_t busy; /* somebody acts on a request */
 static uint64_t keys = AT_NO_KEY;
+static bool was_exact; /* in this activation: the table may hold blocks that are not in the filter */
 
 static bool request_is_valid(const struct at_control *control) {
   return control->mode <= AT_MODE_EXACT && control->stacks <= AT_STACKS_CALLER && control->max_frames >= 1 &&
@@ -51,15 +52,16 @@ static bool activate(void) {
   uint32_t activation = header->activation + 1;
   header->refusal = AT_REFUSAL_NONE;
   if (!at_lane_activate(activation)) return false;
-  at_filter_clear();
+  at_filter_clear(false);
   at_maps_forget();
   at_live_crowded = activation > 1;
   __atomic_store_n(&header->dropped_sites, 0, __ATOMIC_RELAXED);
   __atomic_store_n(&header->dropped_blocks, 0, __ATOMIC_RELAXED);
-  at_force.filtered = true;
+  was_exact = false;
+  /* In this order: who still sees the number before has read its clock before, see at_lane_renew. */
+  __atomic_store_n(&header->activation, activation, __ATOMIC_SEQ_CST);
   at_force.activated_ticks = at_clock_read();
-  __atomic_store_n(&header->activated_ticks, at_force.activated_ticks, __ATOMIC_RELAXED);
-  __atomic_store_n(&header->activation, activation, __ATOMIC_RELEASE);
+  __atomic_store_n(&header->activated_ticks, at_force.activated_ticks, __ATOMIC_RELEASE);
   return true;
 }
 
@@ -68,9 +70,8 @@ static void settle(uint32_t seen, uint32_t mode, uint64_t generation, uint32_t r
   if (refusal != AT_REFUSAL_NONE) header->refusal = refusal;
   at_force.acted_mode = seen;
   at_force.mode = mode;
-  if (mode != AT_MODE_DORMANT) __atomic_store_n(&at_owner_page.key, ++keys, __ATOMIC_RELEASE);
-  bool passes = mode != AT_MODE_DORMANT && at_owner_checked;
-  __atomic_store_n(&at_force.seen_mode, passes ? seen : AT_MODE_UNSEEN, __ATOMIC_RELEASE);
+  if (mode != AT_MODE_DORMANT) __atomic_store_n(&at_owner_page.own.key, ++keys, __ATOMIC_RELEASE);
+  __atomic_store_n(&at_force.seen_mode, mode != AT_MODE_DORMANT ? seen : AT_MODE_UNSEEN, __ATOMIC_RELEASE);
   __atomic_store_n(&at_force.generation, generation, __ATOMIC_RELEASE);
   __atomic_store_n(&header->applied, generation, __ATOMIC_RELEASE);
 }
@@ -97,7 +98,8 @@ static void act(void) {
     return;
   }
   if (goes_on) at_ring.header->refusal = AT_REFUSAL_NONE;
-  if (wish.mode == AT_MODE_EXACT) at_force.filtered = false;
+  if (wish.mode == AT_MODE_SAMPLED && was_exact) at_filter_clear(true);
+  was_exact = was_exact || wish.mode == AT_MODE_EXACT;
   at_force.interval = interval;
   at_force.young_ticks = at_clock_ticks(wish.young_ns);
   at_ring.stacks = wish.stacks;
@@ -134,7 +136,7 @@ void at_control_keep(bool looked_at) {
 }
 
 void at_control_own(void) {
-  __atomic_store_n(&at_owner_page.key, ++keys, __ATOMIC_RELEASE);
+  __atomic_store_n(&at_owner_page.own.key, ++keys, __ATOMIC_RELEASE);
 }
 
 void at_control_forget(void) {

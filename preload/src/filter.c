@@ -5,9 +5,10 @@
 uint8_t at_filter[AT_FILTER_BYTES] __attribute__((aligned(4096)));
 static bool used;
 
-void at_filter_clear(void) {
-  if (used) memset(at_filter, 0, sizeof at_filter);
-  used = false;
+void at_filter_clear(bool perhaps) {
+  if (used || perhaps) memset(at_filter, perhaps ? UINT8_MAX : 0, sizeof at_filter);
+  used = perhaps;
+  at_filter[at_filter_place(0)] = UINT8_MAX;
 }
 
 static void change(uint64_t address, int by) {

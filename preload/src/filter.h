@@ -15,7 +15,8 @@
 
 extern uint8_t at_filter[AT_FILTER_BYTES] AT_INTERNAL;
 
-void at_filter_clear(void);
+/* It says "no" of everything, or "perhaps": of NULL it always says "perhaps". */
+void at_filter_clear(bool perhaps);
 void at_filter_add(uint64_t address);
 void at_filter_remove(uint64_t address);
 

@@ -17,7 +17,6 @@ struct at_force {
   uint32_t interval; /* index into at_header.intervals */
   uint64_t activated_ticks;
   int64_t young_ticks;
-  bool filtered; /* every sampled block is in the filter, and no other is in the table but maps */
 };
 extern struct at_force at_force AT_INTERNAL;
 

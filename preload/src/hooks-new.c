@@ -64,7 +64,7 @@ static void plain_delete(void *block, uintptr_t second, uintptr_t third) {
 static AT_TRACED void *traced_new(size_t bytes, uintptr_t second, uintptr_t third, new_function *real) {
   struct at_thread *self = &at_self;
   const void *frame = __builtin_frame_address(0);
-  if (self->phase != AT_PHASE_OUT) return real(bytes, second, third);
+  if (!at_gate_is_outside(self)) return real(bytes, second, third);
   /* new[] may call new: the outer one is what the program called. */
   if (self->outer == NULL || (uintptr_t)self->outer - (uintptr_t)frame >= 4096u) self->outer = frame;
   self->last = NULL;

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "filter.h"
+
 static AT_TRACED void *traced_malloc(size_t bytes) {
   struct at_thread *self = at_enter();
   if (self == NULL) return at_real.malloc(bytes);
@@ -9,8 +11,31 @@ static AT_TRACED void *traced_malloc(size_t bytes) {
   return at_finish(self, at_real.malloc(bytes), bytes, __builtin_frame_address(0));
 }
 
+static __attribute__((noinline, cold)) void *sampled_malloc_of_note(struct at_thread *self, void *block, size_t bytes,
+                                                                    const void *frame) {
+  at_returned(self);
+  at_record_sample(self, block, bytes, frame);
+  at_leave(self);
+  return block;
+}
+
+/* The common case of sampling in as few instructions as it takes: the block is none of the samples. */
+static AT_TRACED void *sampled_malloc(size_t bytes) {
+  struct at_thread *self = &at_self;
+  if (AT_UNLIKELY(!at_gate_is_open(self, AT_MODE_SAMPLED))) return traced_malloc(bytes);
+  void *block = at_real.malloc(bytes);
+  struct at_lane *lane = self->lane;
+  self->last = block;
+  if (AT_UNLIKELY(block == NULL || (lane->remaining -= (int64_t)bytes) < 0))
+    return sampled_malloc_of_note(self, block, bytes, __builtin_frame_address(0));
+  lane->passed_allocations += 1;
+  return block;
+}
+
 AT_EXPORT void *malloc(size_t bytes) {
-  if (AT_IS_DORMANT()) return at_real.malloc(bytes);
+  uint32_t mode = at_header_page.header.control.mode;
+  if (AT_LIKELY(mode == AT_MODE_DORMANT)) return at_real.malloc(bytes);
+  if (mode == AT_MODE_SAMPLED) return sampled_malloc(bytes);
   return traced_malloc(bytes);
 }
 
@@ -42,9 +67,23 @@ static AT_TRACED void traced_free(void *block) {
   at_leave(self);
 }
 
-AT_EXPORT void free(void *block) {
-  if (AT_IS_DORMANT())
+/* NULL is always one that the filter may have. */
+static AT_TRACED void sampled_free(void *block) {
+  struct at_thread *self = &at_self;
+  if (AT_LIKELY(at_gate_is_open(self, AT_MODE_SAMPLED) && !at_filter_may_have((uint64_t)(uintptr_t)block))) {
+    self->lane->passed_frees += 1;
     at_real.free(block);
+  } else {
+    traced_free(block);
+  }
+}
+
+AT_EXPORT void free(void *block) {
+  uint32_t mode = at_header_page.header.control.mode;
+  if (AT_LIKELY(mode == AT_MODE_DORMANT))
+    at_real.free(block);
+  else if (mode == AT_MODE_SAMPLED)
+    sampled_free(block);
   else
     traced_free(block);
 }

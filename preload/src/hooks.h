@@ -32,13 +32,13 @@ void at_hooks_find_exec(void);
 
 /* The real call stands between these two; what comes after at_returned must be followed by at_leave. */
 static inline void at_calling(struct at_thread *self) {
-  at_phase_set(self, AT_PHASE_IN_REAL);
+  at_gate_set(self, AT_GATE_IN_REAL);
 }
 static inline void at_returned(struct at_thread *self) {
-  at_phase_set(self, AT_PHASE_IN_OURS);
+  at_gate_set(self, AT_GATE_IN_OURS);
 }
 static inline void at_leave(struct at_thread *self) {
-  at_phase_set(self, AT_PHASE_OUT);
+  at_gate_set(self, self->open);
 }
 
 /* What an allocating hook does when the real function has answered. */

@@ -122,11 +122,14 @@ static struct at_stack_state *stack_state_of(uint32_t index) {
 }
 
 void at_lane_join(struct at_thread *self) {
-  uint64_t key = __atomic_load_n(&at_owner_page.key, __ATOMIC_ACQUIRE);
+  uint64_t key = __atomic_load_n(&at_owner_page.own.key, __ATOMIC_ACQUIRE);
+  uint64_t open = at_gate_value(at_force.generation, at_force.seen_mode);
   if (self->lane == NULL || self->epoch != at_ring.epoch) {
     self->epoch = at_ring.epoch;
     self->lane = take(at_identity_thread(), &self->lane_number);
     self->stack = self->lane == NULL ? NULL : stack_state_of(self->lane_number);
+    self->gate = self->lane == NULL ? &self->own_gate : &at_owner_page.own.gates[self->lane_number].value;
+    at_gate_set(self, AT_GATE_IN_OURS);
   }
   struct at_lane *lane = self->lane;
   uint32_t activation = at_ring.header->activation;
@@ -137,7 +140,7 @@ void at_lane_join(struct at_thread *self) {
     at_sampler_start(lane, self->lane_number);
   }
   self->interval = at_force.interval;
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  self->open = lane != NULL && at_owner_checked ? open : 0;
   self->key = key;
 }
 

@@ -71,8 +71,8 @@ static void wipe_on_fork(void) {
 #endif
   /* The page must be private memory of no file. */
   static const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-  syscall(SYS_mmap, &at_owner_page, AT_PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
-  at_owner_checked = madvise(&at_owner_page, AT_PAGE, MADV_WIPEONFORK) == 0;
+  syscall(SYS_mmap, &at_owner_page, sizeof at_owner_page, PROT_READ | PROT_WRITE, flags, -1, 0);
+  at_owner_checked = madvise(&at_owner_page, sizeof at_owner_page, MADV_WIPEONFORK) == 0;
 }
 
 static void start(void) {
@@ -117,24 +117,22 @@ void at_process_state(uint32_t state) {
   __atomic_store_n(&at_header_page.header.state, state, __ATOMIC_RELEASE);
 }
 
-void at_process_leave(void) {
+void at_process_leave(bool inside) {
   int kept = errno;
   struct at_thread *self = &at_self;
-  if (at_ring.base != NULL && self->phase != AT_PHASE_OUT) {
-    /* A signal handler forked inside a hook, which may go on in the child: what it still writes goes nowhere. */
-    at_extend_replace();
-  }
+  /* A signal handler may have forked inside a hook, which goes on in the child: what it still writes goes nowhere. */
+  if (inside && at_ring.base != NULL) at_extend_replace();
   bool stays = published && (at_settings.follow || !at_settings.hide);
   at_file_detach(stays ? AT_MODE_PENDING : AT_MODE_DORMANT);
-  if (self->phase == AT_PHASE_OUT) {
-    self->key = AT_NO_KEY;
-    self->lane = NULL;
-    self->stack = NULL;
-    at_ring.base = NULL;
-  }
+  if (!inside) at_ring.base = NULL;
+  self->key = AT_NO_KEY;
+  self->lane = NULL;
+  self->stack = NULL;
+  self->gate = &self->own_gate;
+  self->open = self->own_gate = 0;
   published = false;
   calls_waited = 0;
-  at_owner_page.key = 0;
+  memset(&at_owner_page, 0, sizeof at_owner_page);
   at_control_forget();
   at_populate_forget();
   at_lane_forget();
@@ -151,15 +149,21 @@ void at_process_wait(void) {
   errno = kept;
 }
 
+static bool forked_inside;
+
+static void before_fork(void) {
+  forked_inside = !at_gate_is_outside(&at_self);
+}
+
 /* Forked by fork(): what raw system calls make is seen at the gate. */
 static void in_child(void) {
-  if (at_ring.base != NULL) at_process_leave();
+  if (at_ring.base != NULL) at_process_leave(forked_inside);
 }
 
 static __attribute__((constructor)) void begin(void) {
   at_process_start();
   /* Not in the first hook: that may be called by pthread_atfork itself, which holds its lock. */
-  pthread_atfork(NULL, NULL, in_child);
+  pthread_atfork(before_fork, NULL, in_child);
 }
 
 static __attribute__((destructor)) void end(void) {

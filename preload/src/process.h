@@ -12,8 +12,11 @@ void at_process_start(void);
 /* A call in a forked child that has no file yet: after some of them it makes one. Keeps errno. */
 void at_process_wait(void);
 
-/* The calling process is a child that has its parent's memory: it lets go of the parent's file. Keeps errno. */
-void at_process_leave(void);
+/*
+ * The calling process is a child that has its parent's memory: it lets go of the parent's file. `inside`: a hook may go on in it
+ * that the fork interrupted. Keeps errno.
+ */
+void at_process_leave(bool inside);
 
 /* Whether the calling process is the one whose file is mapped. May change errno. */
 bool at_process_is_owner(void);

@@ -35,7 +35,7 @@ static inline struct at_live *entry_for(struct at_live *held, uint64_t address) 
 }
 
 /* One exact allocation. `held`: an entry to use, whose address is this one. Returns the site, 0 when dropped. */
-static inline uint32_t record_exact(struct at_thread *self, struct at_live *held, uint64_t address, uint64_t bytes,
+static inline __attribute__((always_inline)) uint32_t record_exact(struct at_thread *self, struct at_live *held, uint64_t address, uint64_t bytes,
                                     uint32_t site, const void *frame, uint8_t kind) {
   struct at_books books = at_books_of(self);
   struct at_live what = {.size = bytes, .ticks = at_lane_ticks(self, books), .kind = kind};
@@ -115,23 +115,40 @@ static inline bool sampler_takes(struct at_thread *self, uint64_t bytes) {
   return true;
 }
 
+static __attribute__((noinline, cold)) void record_failure(struct at_thread *self) {
+  struct at_books books = at_books_of(self);
+  at_add(&books.lane->failed, 1, books.shared);
+  self->outer = NULL;
+}
+
+/* Where the stack begins: the frames of operator new are the allocator's own. One that an exception left behind is not near. */
+static inline const void *first_frame(struct at_thread *self, const void *frame) {
+  const void *outer = self->outer;
+  if (AT_LIKELY(outer == NULL)) return frame;
+  self->outer = NULL;
+  return (uintptr_t)outer - (uintptr_t)frame < 4096u ? outer : frame;
+}
+
 void at_record_allocation(struct at_thread *self, const void *block, uint64_t bytes, const void *frame) {
   if (AT_UNLIKELY(block == NULL)) {
-    struct at_books books = at_books_of(self);
-    at_add(&books.lane->failed, 1, books.shared);
-    self->outer = NULL;
+    record_failure(self);
     return;
   }
   self->last = (void *)(uintptr_t)block;
-  if (AT_UNLIKELY(self->outer != NULL)) {
-    /* The frames of operator new are the allocator's own; one that was left behind by an exception is not near. */
-    if ((uintptr_t)self->outer - (uintptr_t)frame < 4096u) frame = self->outer;
-    self->outer = NULL;
-  }
+  frame = first_frame(self, frame);
   if (at_force.mode == AT_MODE_EXACT)
     record_exact(self, NULL, (uint64_t)(uintptr_t)block, bytes, 0, frame, AT_KIND_HEAP);
   else if (AT_UNLIKELY(sampler_takes(self, bytes)))
     record_sample(self, NULL, (uint64_t)(uintptr_t)block, bytes, frame);
+}
+
+void at_record_sample(struct at_thread *self, const void *block, uint64_t bytes, const void *frame) {
+  if (block == NULL) {
+    record_failure(self);
+    return;
+  }
+  at_sampler_next(self->lane, self->interval);
+  record_sample(self, NULL, (uint64_t)(uintptr_t)block, bytes, first_frame(self, frame));
 }
 
 /* Counts of a block that ends, as its entry says. */
@@ -144,7 +161,7 @@ static void free_sample(struct at_books books, const struct at_live *entry) {
   add_double(&sums->freed_bytes, weight.bytes, books.shared);
 }
 
-static inline void count_free(struct at_thread *self, const struct at_live *entry) {
+static inline __attribute__((always_inline)) void count_free(struct at_thread *self, const struct at_live *entry) {
   struct at_books books = at_books_of(self);
   at_add(&books.lane->frees, 1, books.shared);
   if (AT_UNLIKELY(entry->interval != 0)) {
@@ -178,7 +195,7 @@ static void count_unmatched(struct at_thread *self) {
 
 /* Whether the table can know the block at all. */
 static inline bool may_be_known(uint64_t address) {
-  return at_force.mode == AT_MODE_EXACT || !at_force.filtered || at_filter_may_have(address);
+  return at_force.mode == AT_MODE_EXACT || at_filter_may_have(address);
 }
 
 void at_record_free(struct at_thread *self, const void *block) {
