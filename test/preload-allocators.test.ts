@@ -11,6 +11,7 @@ import {
   ringDirectory,
   ringPath,
   runTraced,
+  start,
   whyNot,
   type Case,
   type Settings,
@@ -28,7 +29,7 @@ const reason = whyNot('other allocators under the preload library', ['gcc', 'g++
 
 /** Programs and how they are called. */
 const PROGRAMS: [string, string[]][] = [
-  ['entry-points', []],
+  ['entry-points', ['without-pvalloc']],
   ['new-delete', []],
   ['threads', ['4', '400000']],
   ['processes', ['fork', '100']],
@@ -43,7 +44,8 @@ describe.skipIf(reason).each(Object.entries(ALLOCATORS))('the preload library ov
     buildPreload();
     rings = ringDirectory();
     linked = mkdtempSync(join(tmpdir(), `tidemark-${name}-`));
-    buildPreload('tests', `TEST_OUT=${linked}`, `TEST_LIBS=-Wl,--no-as-needed ${allocator}`);
+    const programs = PROGRAMS.map(([program]) => join(linked, program));
+    buildPreload(...programs, `TEST_OUT=${linked}`, `TEST_LIBS=-Wl,--no-as-needed ${allocator}`);
   }, 300_000);
   beforeEach(() => clearRings(rings));
   afterAll(() => {
@@ -66,11 +68,16 @@ describe.skipIf(reason).each(Object.entries(ALLOCATORS))('the preload library ov
           clearRings(rings);
           const { from, settings } = choose();
           const done = await runTraced(rings, join(from, program), args, { ...settings, mode, interval: 8192 });
+          // What an allocator does otherwise than the C library's, it does without the preload library as well.
+          const env = { PATH: process.env['PATH'] ?? '', LD_PRELOAD: (settings.beside ?? []).join(' ') };
+          const bare = await start(join(from, program), args, env).finished;
           expect({ status: done.status, signal: done.signal, stderr: done.stderr }).toEqual({
-            status: 0,
+            status: bare.status,
             signal: null,
             stderr: '',
           });
+          const quirks = (text: string) => jsonLines<{ what?: string }>(text).flatMap(({ what }) => what ?? []);
+          expect(quirks(done.stdout)).toEqual(quirks(bare.stdout));
           const ring = dumpRing(ringPath(rings, done.pid));
           expectSound(ring);
           for (const one of jsonLines<Partial<Case>>(done.stdout)) {
