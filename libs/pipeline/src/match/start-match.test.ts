@@ -1,31 +1,23 @@
 import {
-  cutAllocationChunk,
   deadLetterTopic,
   decodeFindingRecord,
   encodeAllocationChunk,
-  processKey,
   siteId,
   siteSubject,
   Topic,
   TOPICS,
   type AllocationChunk,
   type Finding,
-  type NodeId,
-  type SiteStack,
 } from '@tidemark/contracts';
 import { createMemoryEventLog, type EventLog, type LogRecord } from '@tidemark/event-log';
 import { Registry, silentLogger } from '@tidemark/service';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DetectorHistory, KeptSeries } from '../detect/detector-history.js';
-import { createChunkDiffer } from '../trace/chunk-differ.js';
-import { createFakeProcess, fakeSymbolize } from '../trace/fake-source.oracle.js';
+import { PROGRAM, recordProgram, SITES } from '../trace/recorded-program.oracle.js';
 import { startMatch, type MatchStage } from './start-match.js';
 
-const NODE = 'web-1' as NodeId;
-const BOOT = 'boot-1';
-const KEY = processKey(NODE, BOOT, 7, 4000);
-const T0 = 1_770_000_000_000;
-const [LEAK, CHURN, CACHE] = [2, 3, 4];
+const { key: KEY, node: NODE, from: T0 } = PROGRAM;
+const { LEAK, CHURN, CACHE } = SITES;
 const until = (check: () => unknown): Promise<void> =>
   vi.waitFor(async () => void (await check()), { timeout: 30_000, interval: 10 });
 
@@ -70,58 +62,6 @@ function createKept() {
     loadMinima: async () => [],
   };
   return { history, kept, freeze: (on: boolean) => (frozen = on) };
-}
-
-interface Recording {
-  looks: AllocationChunk[][];
-  stacks: Map<number, SiteStack>;
-}
-
-/** A program that leaks a block a second at one site, churns at another and fills a cache at a third; then `after`. */
-async function recordProgram(
-  seconds: number,
-  over: Partial<AllocationChunk> = {},
-  after: (second: number, free: (site: number) => void) => void = () => {},
-): Promise<Recording> {
-  let now = T0;
-  const process = createFakeProcess(7, () => now);
-  const differ = createChunkDiffer();
-  const stacks = new Map<number, SiteStack>();
-  for (const site of [LEAK, CHURN, CACHE]) {
-    const { frames } = process.source.stackOf(site) ?? { frames: [] };
-    stacks.set(site, { site, frames: (await fakeSymbolize(frames)).flat(), truncated: false });
-  }
-  const looks: AllocationChunk[][] = [];
-  let seq = 0;
-  for (let second = 0; second < seconds; second++) {
-    now = T0 + second * 1_000;
-    process.allocate(LEAK, 1, 4_096);
-    process.allocate(CHURN, 3, 1_000);
-    for (let count = 0; count < 3; count++) process.free(CHURN);
-    if (second < 5) process.allocate(CACHE, 10, 100_000);
-    after(second, (site) => process.free(site));
-    if (second === 0) {
-      for (const site of [LEAK, CHURN, CACHE]) {
-        const frames = (await fakeSymbolize(process.source.stackOf(site)!.frames)).flat();
-        stacks.set(site, { site, frames, truncated: false });
-      }
-    }
-    const look = await process.source.observe();
-    const keyframe = second % 60 === 0;
-    const lists = differ.next(look, (site) => stacks.get(site), keyframe);
-    const chunk: AllocationChunk = {
-      ...{ v: 1, node: NODE, boot: BOOT, pid: 7, start: 4000, key: KEY, program: 'server', commandLine: 'server -x' },
-      ...{ run: 'run-1', seq, part: 0, parts: 1, keyframe, trace: 'trace-1', at: now, state: 'ACTIVE' },
-      ...{ means: 'LIBRARY', mode: 'EXACT', sampleInterval: null, startedAt: T0, totals: look.totals },
-      ...{ birthsUntil: now, anonymousBytes: 1e6, survivorsTotal: look.survivorsTotal, warnings: [] },
-      ...lists,
-      ...over,
-    };
-    const parts = cutAllocationChunk(chunk);
-    seq += parts.length;
-    looks.push(parts);
-  }
-  return { looks, stacks };
 }
 
 async function send(...looks: AllocationChunk[][]): Promise<void> {
