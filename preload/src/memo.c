@@ -68,54 +68,11 @@ static uint64_t reach_of(const struct at_walk *walk, uint64_t frame) {
   return reach;
 }
 
-/* Where a call would be found. */
-struct key {
-  uint64_t hash;
-  uint32_t length; /* return addresses that went into it */
-  /* the outermost of them and its frame */
-  uint64_t address;
-  uint64_t sp;
-  uint64_t rbp_at; /* 0: lost */
-};
-
 static bool owns(const struct at_memo *memo, uint64_t address) {
   return address % 8 == 0 && address >= memo->own.low && address < memo->own.high;
 }
 
-/* One frame outwards; false: the words are not known to be there, or the rule is none of the simple ones. */
-static bool step(const struct at_memo *memo, struct key *key, uint64_t rule) {
-  uint64_t base = key->sp;
-  if (at_rule_kind(rule) == AT_RULE_RBP) {
-    if (!owns(memo, key->rbp_at)) return false;
-    base = at_memo_word(key->rbp_at);
-  } else if (at_rule_kind(rule) != AT_RULE_RSP) return false;
-  uint64_t cfa = base + (uint64_t)at_rule_offset(rule);
-  if (cfa <= key->sp || !owns(memo, cfa - 8)) return false;
-  uint32_t saved = at_rule_rbp(rule);
-  if (at_saved_kind(saved) == AT_SAVED_CFA) key->rbp_at = cfa + (uint64_t)at_saved_bytes(saved);
-  else if (at_saved_kind(saved) != AT_SAVED_SAME) key->rbp_at = 0;
-  key->address = at_memo_word(cfa - 8);
-  key->sp = cfa;
-  key->length++;
-  return true;
-}
-
-static struct key key_of(const struct at_memo *memo, uint64_t frame, uint32_t shape) {
-  uint64_t address = at_memo_word(frame + 8);
-  struct key key = {at_memo_hash(address, frame, shape), 1, address, frame + 16, frame};
-  for (;;) {
-    const struct at_memo_deep *deep = at_memo_deep(memo, key.address);
-    if (deep->address != key.address || key.length == AT_MEMO_DEEPEST || !step(memo, &key, deep->rule)) return key;
-    key.hash = at_memo_hash(key.address, key.hash, key.length);
-  }
-}
-
-__attribute__((no_sanitize("address"))) uint32_t at_memo_find_deep(const struct at_memo *memo, uint64_t frame,
-                                                                   uint32_t shape) {
-  return at_memo_lookup(memo, key_of(memo, frame, shape).hash, frame, shape);
-}
-
-__attribute__((no_sanitize("address"))) bool at_memo_same_foreign(const uint64_t *entry, uint64_t frame) {
+bool at_memo_same_foreign(const uint64_t *entry, uint64_t frame) {
   uint64_t count = (entry[1] & ~AT_MEMO_FOREIGN) >> 32;
   const uint64_t *values = entry + AT_MEMO_HEAD;
   const uint16_t *offsets = (const uint16_t *)(values + count);
@@ -129,15 +86,19 @@ __attribute__((no_sanitize("address"))) bool at_memo_same_foreign(const uint64_t
   return true;
 }
 
-/* Has keys that end at this address go one frame further from now on. */
+/* Has keys that end at this address go one frame further from now on, if its rule is one of the simple ones. */
 static void deepen(struct at_memo *memo, uint64_t address) {
   uint64_t rule;
   at_frame name;
   if (!at_rules_find(address, memo->stamp, &rule, &name)) return;
+  uint32_t saved = at_saved_kind(at_rule_rbp(rule));
   if (at_rule_kind(rule) != AT_RULE_RSP && at_rule_kind(rule) != AT_RULE_RBP) return;
-  struct at_memo_deep *deep = (struct at_memo_deep *)at_memo_deep(memo, address);
+  if (at_rule_offset(rule) % 8 != 0 || saved == AT_SAVED_RBP || saved == AT_SAVED_UNKNOWN) return;
+  struct at_memo_deep *deep = &memo->deep[at_memo_deep(address)];
   deep->address = address;
-  deep->rule = rule;
+  deep->cfa = (int32_t)at_rule_offset(rule);
+  deep->saved = saved == AT_SAVED_CFA ? (int16_t)at_saved_bytes(at_rule_rbp(rule)) : 0;
+  deep->by_rbp = at_rule_kind(rule) == AT_RULE_RBP;
 }
 
 /* Slot for the key: a dead one, or the oldest. Counts the entries that have the same key. */
@@ -182,11 +143,11 @@ void at_memo_put(struct at_memo *memo, uint64_t frame, uint64_t stamp, uint32_t 
   uint32_t count = (walk->word_count + AT_MEMO_GROUP - 1) & ~(AT_MEMO_GROUP - 1);
   uint64_t where = at_memo_where(frame, shape);
   uint32_t alike;
-  struct key key = key_of(memo, frame, shape);
+  struct at_memo_key key = at_memo_key(memo, frame, shape);
   choose(memo, key.hash, where, &alike);
-  if (alike >= 2) {
+  if (alike != 0) {
     deepen(memo, key.address);
-    key = key_of(memo, frame, shape);
+    key = at_memo_key(memo, frame, shape);
   }
   uint32_t place = reserve(memo, AT_MEMO_HEAD + count + count / 4);
   struct at_memo_slot *slot = choose(memo, key.hash, where, &alike);

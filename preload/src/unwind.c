@@ -151,10 +151,8 @@ static void start(struct at_walk *walk, uint64_t frame, const struct at_own_stac
   walk->high = own->high;
 }
 
-/* The address sanitizer guards words between the variables of a frame; return addresses lie there. */
-__attribute__((no_sanitize("address"))) void at_unwind(struct at_walk *walk, const void *hook_frame,
-                                                       const struct at_own_stack *own, uint64_t stamp,
-                                                       uint32_t max_frames) {
+void at_unwind(struct at_walk *walk, const void *hook_frame, const struct at_own_stack *own, uint64_t stamp,
+               uint32_t max_frames) {
   uint64_t frame = (uint64_t)(uintptr_t)hook_frame;
   struct cursor cursor = {0, frame + 16, frame, NOWHERE};
   start(walk, frame, own);
