@@ -1,6 +1,15 @@
 import type { RawFrame, RawStack, Symbolizer } from '@tidemark/alloc-trace';
+import type { SiteVerdict } from '@tidemark/leak';
 import { siteId, type SiteStack, type StackFrame, type Survivor } from '@tidemark/contracts';
-import { orderSites, type ProcessEnd, type ReportSite, type TraceReport } from './trace-report.js';
+import { setupIn } from './setup-stacks.js';
+import {
+  isLeaking,
+  orderSites,
+  type ProcessEnd,
+  type ReportSite,
+  type ReportVerdict,
+  type TraceReport,
+} from './trace-report.js';
 import type { TraceWatch } from './watch-trace.js';
 
 export interface TracedProcess {
@@ -14,7 +23,7 @@ export interface TracedProcess {
 export async function buildReport(
   watch: TraceWatch,
   traced: TracedProcess,
-  symbolizer: Pick<Symbolizer, 'symbolize'>,
+  symbolizer: Pick<Symbolizer, 'symbolize' | 'problems'>,
 ): Promise<TraceReport> {
   const { observation, ledger, source } = watch;
   const stacks = new Map<number, RawStack>();
@@ -23,19 +32,13 @@ export async function buildReport(
   const survivors = groupBySite(observation.survivors);
   const sites = observation.sites.map((figures): ReportSite => {
     const frames = named.get(figures.site) ?? [];
-    const verdict = ledger.verdict(figures.site);
+    const verdict = verdictOf(ledger.verdict(figures.site), frames, observation.birthsUntil - figures.firstAt);
     return {
       id: siteId(frames),
       frames,
       truncated: stacks.get(figures.site)?.truncated ?? true,
       figures,
-      verdict: {
-        state: verdict.state,
-        bytesPerHour: verdict.bytesPerHour,
-        generations: verdict.generations,
-        oldFreeRate: verdict.oldFreeRate,
-        message: verdict.message,
-      },
+      verdict,
       survivors: survivors.get(figures.site) ?? [],
     };
   });
@@ -50,8 +53,19 @@ export async function buildReport(
     sites: orderSites(sites),
     survivorsTotal: observation.survivorsTotal,
     anonymousBytes: watch.anonymousBytes,
-    warnings: observation.warnings,
+    warnings: [...observation.warnings, ...symbolizer.problems()],
   };
+}
+
+function verdictOf(
+  { state, bytesPerHour, generations, oldFreeRate, message }: SiteVerdict,
+  frames: readonly StackFrame[],
+  lifeMs: number,
+): ReportVerdict {
+  const verdict = { state, bytesPerHour, generations, oldFreeRate, message };
+  const setup = isLeaking({ verdict }) ? setupIn(frames, lifeMs) : null;
+  if (setup === null) return verdict;
+  return { ...verdict, state: 'STABLE', message: `${message} But ${setup} allocated them, which sets up once.` };
 }
 
 /** All frames of all stacks in one question, since many stacks share them. */

@@ -1,5 +1,6 @@
 import { BIRTH_BINS, type LeakState, type StackFrame } from '@tidemark/contracts';
 import { formatBytes, formatBytesShort, formatCount, formatGrowth, formatShare } from '../terminal/figures.js';
+import { truncate } from '../terminal/printable.js';
 import { span, type Line, type Style } from '../terminal/style.js';
 import { renderTable, type Column } from '../terminal/table.js';
 import { baseName, explainedShare, framePlace, isLeaking, type ReportSite, type TraceReport } from './trace-report.js';
@@ -23,6 +24,8 @@ const STYLES: Readonly<Record<LeakState, Style>> = {
   SATURATING: 'warning',
 };
 const LABEL = 15;
+/** A command line can be a program of its own. */
+const MAX_COMMAND = 80;
 /** Stacks below the table: leaking sites always, of the others as many as make it this many. */
 const STACKS = 5;
 
@@ -48,7 +51,7 @@ function headLine(report: TraceReport): Line {
     `${((report.endedAt - report.startedAt) / 1000).toFixed(1)} s`,
     endText(report),
   ];
-  return [span(report.command, 'strong'), span(`  ${parts.join(' · ')}`, 'dim')];
+  return [span(truncate(report.command, MAX_COMMAND), 'strong'), span(`  ${parts.join(' · ')}`, 'dim')];
 }
 
 function modeText({ mode, means, sampleInterval }: TraceReport): string {
