@@ -11,13 +11,6 @@
 
 #include "arena.h"
 
-/* The version that every C library since 2.2.5 has; the newer one is the same function in another file. */
-#if defined(__x86_64__)
-__asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
-#elif defined(__aarch64__)
-__asm__(".symver dlsym, dlsym@GLIBC_2.17");
-#endif
-
 static struct at_real next; /* behind the functions that recognise blocks of the arena */
 
 static void *early_malloc(size_t bytes) {
