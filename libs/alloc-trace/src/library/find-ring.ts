@@ -68,9 +68,9 @@ export function findRing(procRoot: string, process: ProcessWatch): FoundRing | u
   return undefined;
 }
 
-/** The ring file of a process in a directory of our own: it may have ended before anybody could look at it. */
-export function findRingIn(directory: string, pid: number): FoundRing | undefined {
-  const place = openPlace(`${directory}/${pid}.ring`);
+/** The ring file of a process in a directory of our own: it may have ended before anybody could look at it. `shown` is for messages. */
+export function findRingIn(directory: string, pid: number, shown?: string): FoundRing | undefined {
+  const place = openPlace(`${directory}/${pid}.ring`, shown);
   if (place === null) return undefined;
   let file: RingFile | undefined;
   try {
@@ -120,7 +120,7 @@ function openMapping(
     place?.close();
   }
   try {
-    return { file: openRingFile(`${procRoot}/${pid}/map_files/${range}`, true), place: null };
+    return { file: openRingFile(`${procRoot}/${pid}/map_files/${range}`, { magic: true, name: path }), place: null };
   } catch (error) {
     const { code } = (denied ?? error) as NodeJS.ErrnoException;
     if (code !== 'EACCES' && code !== 'EPERM') return undefined;
@@ -145,7 +145,7 @@ function layoutOf(file: RingFile): RingLayout | undefined {
 }
 
 /** Holds on to the directory itself, since `/proc/PID/root` ends with the process. */
-function openPlace(path: string): RingPlace | null {
+function openPlace(path: string, shown = path): RingPlace | null {
   let fd: number;
   try {
     fd = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
@@ -164,7 +164,7 @@ function openPlace(path: string): RingPlace | null {
   return {
     directory,
     inode,
-    open: () => openRingFile(name()),
+    open: () => openRingFile(name(), { name: shown }),
     remove: (file) => {
       if (inode() === file.stats.ino) unlinkSync(name());
     },

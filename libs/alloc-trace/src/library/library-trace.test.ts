@@ -264,7 +264,7 @@ describe.skipIf(noPython !== undefined && process.env['CI'] !== 'true')('the rin
     writer.raw(Buffer.from([0xff, 0xff]), HEADER.clock);
     await expect(openLibraryTrace({ pid: target.pid, mode: 'EXACT' })).rejects.toMatchObject({
       code: 'TRACE_FORMAT',
-      message: expect.stringContaining(`${target.pid}`) as string,
+      message: expect.stringContaining(writer.path) as string,
     });
     await expect(openTrace({ pid: target.pid, mode: 'EXACT' })).rejects.toMatchObject({
       code: 'TRACE_REFUSED',

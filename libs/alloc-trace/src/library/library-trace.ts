@@ -181,7 +181,7 @@ async function followExec(session: Session, alive: boolean): Promise<void> {
   const { place, file, layout } = image!.found;
   const inode = place?.inode() ?? null;
   if (place === null || inode === null || inode === file.stats.ino) return;
-  const next = findRingIn(place.directory, layout.pid);
+  const next = findRingIn(place.directory, layout.pid, file.name);
   if (next === undefined) return;
   if (next.layout.startTime !== layout.startTime || next.file.stats.uid !== file.stats.uid) return closeFound(next);
   session.image = createTracedImage(next, session.imageOptions, deps);

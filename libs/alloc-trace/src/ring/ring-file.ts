@@ -20,15 +20,15 @@ export interface RingFile {
 /**
  * Opens for reading and writing without following a link in the last part of the path, which a process that is being
  * looked at could have laid there. `magic` is for the links of `/proc/PID/map_files` and `/proc/PID/fd`, which the kernel
- * resolves to the very file. Throws the error of open(2).
+ * resolves to the very file. `name` is for messages. Throws the error of open(2).
  */
-export function openRingFile(path: string, magic = false): RingFile {
+export function openRingFile(path: string, { magic = false, name = path } = {}): RingFile {
   const flags = constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY | (magic ? 0 : constants.O_NOFOLLOW);
   const fd = openSync(path, flags);
   try {
     const stats = fstatSync(fd);
-    if (!stats.isFile()) throw new TraceError('TRACE_FORMAT', `${path}: is no regular file, so no ring file`);
-    return ringFileOf(path, fd, stats);
+    if (!stats.isFile()) throw new TraceError('TRACE_FORMAT', `${name}: is no regular file, so no ring file`);
+    return ringFileOf(name, fd, stats);
   } catch (error) {
     closeSync(fd);
     throw error;
