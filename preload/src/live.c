@@ -31,13 +31,18 @@ static struct at_live *claim_in(struct at_live *window, uint64_t address) {
   return NULL;
 }
 
+static struct at_live *window_of(uint32_t level, uint32_t home) {
+  return __atomic_load_n(&at_levels[level].entries, __ATOMIC_ACQUIRE) + home;
+}
+
 /* Whether entries of the window can be touched; asks for memory where there is none yet. */
 static bool make_room(uint32_t level, uint32_t home) {
   struct at_level *table = &at_levels[level];
-  if (AT_LIKELY(table->entries != NULL && at_live_is_there(table, home))) return true;
+  bool mapped = __atomic_load_n(&table->entries, __ATOMIC_ACQUIRE) != NULL;
+  if (AT_LIKELY(mapped && at_live_is_there(table, home))) return true;
   uint64_t offset = (uint64_t)home * sizeof(struct at_live);
   if (!at_ring_use(&at_ring.header->live[level], offset, AT_WINDOW * sizeof(struct at_live))) return false;
-  __atomic_store_n(&table->entries, at_ring.live[level], __ATOMIC_RELEASE);
+  if (!mapped) __atomic_store_n(&table->entries, at_ring.live[level], __ATOMIC_RELEASE);
   return true;
 }
 
@@ -47,7 +52,7 @@ struct at_live *at_live_claim_elsewhere(uint64_t address) {
     if (!make_room(level, home)) return NULL;
     /* Before the claim: who frees the block must look here. */
     note_level(level);
-    struct at_live *entry = claim_in(at_levels[level].entries + home, address);
+    struct at_live *entry = claim_in(window_of(level, home), address);
     if (entry != NULL) return entry;
   }
   return NULL;
@@ -57,7 +62,7 @@ struct at_live *at_live_find_elsewhere(uint64_t address) {
   for (uint32_t level = 1; level < __atomic_load_n(&at_levels_used, __ATOMIC_RELAXED); level++) {
     uint32_t home = at_home(address, level);
     if (!at_live_is_there(&at_levels[level], home)) continue;
-    struct at_live *window = at_levels[level].entries + home;
+    struct at_live *window = window_of(level, home);
     for (uint32_t i = 0; i < AT_WINDOW; i++)
       if (at_live_is_of(&window[i], address)) return &window[i];
   }
