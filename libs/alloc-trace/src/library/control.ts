@@ -75,11 +75,16 @@ export function writeControl(file: RingFile, before: ControlState, generation: n
   for (const write of order) write();
 }
 
-/** Says that somebody looks: threads renew their clocks, and the lease goes on. */
-export function renewControl(file: RingFile, pulse: number, leaseUntil: number): void {
-  const bytes = Buffer.alloc(12);
-  bytes.writeBigUInt64LE(BigInt(Math.ceil(leaseUntil)), 0);
-  bytes.writeUInt32LE(pulse >>> 0, 8);
-  file.write(bytes.subarray(0, 8), HEADER.control + CONTROL.leaseUntil);
-  file.write(bytes.subarray(8), HEADER.control + CONTROL.pulse);
+/** Somebody looks: the lease goes on. */
+export function renewLease(file: RingFile, leaseUntil: number): void {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(Math.ceil(leaseUntil)));
+  file.write(bytes, HEADER.control + CONTROL.leaseUntil);
+}
+
+/** Any number but the last one makes the threads renew their clocks at their next call. */
+export function writePulse(file: RingFile, pulse: number): void {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(pulse >>> 0);
+  file.write(bytes, HEADER.control + CONTROL.pulse);
 }

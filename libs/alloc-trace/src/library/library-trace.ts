@@ -42,6 +42,7 @@ export async function openLibraryTrace(request: TraceRequest, options: LibraryTr
     watch?.close();
     throw error;
   }
+  session.beats = setInterval(() => beat(session), BEAT_MS).unref();
   return sourceOf(session);
 }
 
@@ -96,7 +97,15 @@ interface Session {
   overSince: number | null;
   last: TraceObservation | undefined;
   stopped: boolean;
+  /** Lets the threads' clocks go on between looks. */
+  beats: NodeJS.Timeout | undefined;
 }
+
+/**
+ * A thread reads the clock at every 16th call, and when it sees that somebody looked: a block's time is no older than this,
+ * however seldom the thread allocates. Milliseconds.
+ */
+const BEAT_MS = 50;
 
 function createSession(request: TraceRequest, wish: Wish, watch: ProcessWatch | null, deps: TraceDeps): Session {
   return {
@@ -114,6 +123,7 @@ function createSession(request: TraceRequest, wish: Wish, watch: ProcessWatch | 
     overSince: null,
     last: undefined,
     stopped: false,
+    beats: undefined,
   };
 }
 
@@ -141,6 +151,15 @@ function sourceOf(session: Session): TraceSource {
   };
 }
 
+function beat({ image, beats }: Session): void {
+  try {
+    image!.beat();
+  } catch {
+    // The next look says what is wrong.
+    clearInterval(beats);
+  }
+}
+
 function isRunning(session: Session): boolean {
   return !session.stopped && session.last?.ended !== true && session.watch?.alive() === true;
 }
@@ -165,7 +184,8 @@ async function observe(session: Session): Promise<TraceObservation> {
 }
 
 /** All is known: only the directory stays open, for `stop` to remove the file. */
-function finish({ image, watch }: Session): void {
+function finish({ image, watch, beats }: Session): void {
+  clearInterval(beats);
   image!.reader.keepStacks();
   image!.found.file.close();
   watch?.close();
@@ -218,7 +238,8 @@ function stackOf({ image, images }: Session, site: number): RawStack | undefined
 
 function stop(session: Session): void {
   if (session.stopped) return;
-  const { image, watch } = session;
+  const { image, watch, beats } = session;
+  clearInterval(beats);
   try {
     const { file, place } = image!.found;
     if (session.last?.ended !== true) image!.reader.keepStacks();

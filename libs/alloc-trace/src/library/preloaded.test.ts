@@ -1,5 +1,15 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -81,6 +91,27 @@ function functionsOf(source: TraceSource, site: number): string[] {
   });
 }
 
+/** Allocates a block of a size of its own every 150 ms, and prints when: milliseconds after it was done. */
+const TIMED = `
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+int main(void) {
+  static char line[64];
+  for (int i = 0; i < 8; i++) {
+    void *volatile block = malloc(5000 + i);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int bytes = snprintf(line, sizeof line, "%d %lld.%03ld\\n", 5000 + i,
+                         (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, now.tv_nsec / 1000 % 1000);
+    if (!block || write(1, line, bytes) != bytes) return 1;
+    usleep(150000);
+  }
+  return 0;
+}
+`;
+
 interface Report {
   pid: number;
   churned: number;
@@ -123,6 +154,25 @@ describe.skipIf(reason !== undefined)('a program with the library in it', () => 
     const { issued, recorded, cancelled, dropped, allocations, frees } = end.totals;
     expect(recorded + cancelled + dropped).toBe(issued);
     expect(allocations + frees).toBe(issued);
+  });
+
+  it('has the time of each block, also of a thread that seldom allocates', async () => {
+    const program = join(folder, 'timed');
+    writeFileSync(`${program}.c`, TIMED);
+    execFileSync('cc', ['-O1', '-fno-builtin', '-o', program, `${program}.c`]);
+    const traced = await start([program]);
+    const end = await endOf(traced.source);
+    const times = output()
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ').map(Number) as [number, number]);
+    expect(times).toHaveLength(8);
+    for (const [size, time] of times) {
+      const block = end.survivors.find((survivor) => survivor.size === size)!;
+      // Older by what the thread's clock may stand still, and what this machine may keep the reader waiting.
+      expect(block.time).toBeGreaterThan(time - 2000);
+      expect(block.time).toBeLessThan(time + 2);
+    }
   });
 
   it('has the figures that ring-dump reads from the same file', async () => {

@@ -4,7 +4,7 @@ import { MAX_FRAMES, MODE, REFUSAL, STATE } from '../ring/format.js';
 import type { RingState } from '../ring/header.js';
 import { createRingReader, type RingReader } from '../ring/ring-reader.js';
 import { refusalOf } from '../ring/ring-warnings.js';
-import { DEFAULT_SAMPLE_INTERVAL, isAskedFor, renewControl, writeControl } from './control.js';
+import { DEFAULT_SAMPLE_INTERVAL, isAskedFor, renewLease, writeControl, writePulse } from './control.js';
 import { closeFound, type FoundRing } from './find-ring.js';
 import { createModuleFiles } from './module-file.js';
 import type { TraceDeps } from './trace-deps.js';
@@ -19,6 +19,8 @@ export interface TracedImage {
   goDormant(): void;
   /** Says that somebody looks. */
   renew(): void;
+  /** Makes the threads renew their clocks. */
+  beat(): void;
   /** Figures that a trace before this one left. */
   isVoid(state: RingState): boolean;
   close(): void;
@@ -59,9 +61,13 @@ export function createTracedImage(found: FoundRing, options: ImageOptions, deps:
     writeControl(file, control, control.generation + 1, { ...last, mode: 'DORMANT', leaseUntil: leaseUntil() });
   };
 
-  const renew = (): void => {
+  const beat = (): void => {
     pulse = (pulse + 1) >>> 0;
-    renewControl(file, pulse, leaseUntil());
+    writePulse(file, pulse);
+  };
+  const renew = (): void => {
+    renewLease(file, leaseUntil());
+    beat();
   };
 
   const ask = async (wish: Wish): Promise<void> => {
@@ -90,6 +96,7 @@ export function createTracedImage(found: FoundRing, options: ImageOptions, deps:
     ask,
     goDormant,
     renew,
+    beat,
     isVoid: (state) => pending !== null && isUnanswered(state, pending),
     close: () => closeFound(found),
   };
