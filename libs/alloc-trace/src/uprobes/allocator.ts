@@ -2,12 +2,13 @@ import { basename } from 'node:path';
 import { TraceError } from '../errors.js';
 import { PREFIXED_ENTRIES, STANDARD_ENTRIES, type EntryPoint } from './entry-points.js';
 import type { AddressSpace, MappedObject } from './mapped-objects.js';
+import { codeAt, startOfProbe } from './probe-start.js';
 
 /** An entry point of the allocator as it lies in the process. */
 export interface ProbePlace extends EntryPoint {
   name: string;
   object: MappedObject;
-  /** In memory. */
+  /** Of the probe, in memory: the function's start or a little behind. */
   address: number;
   /** In the object's file, bytes. */
   offset: number;
@@ -68,7 +69,9 @@ async function placesIn(
     const offset = symbol === undefined ? null : elf.offsetOf(symbol.address);
     const address = symbol === undefined ? 0 : symbol.address + object.module.bias;
     if (offset === null || address < object.module.start || address >= object.module.end) continue;
-    places.push({ ...entry, name, object, address, offset });
+    const code = object.module.file === null ? new Uint8Array() : await codeAt(object.module.file, offset);
+    const past = startOfProbe(code, entry.kind);
+    places.push({ ...entry, name, object, address: address + past, offset: offset + past });
   }
   return places;
 }

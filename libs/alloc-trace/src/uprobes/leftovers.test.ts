@@ -31,7 +31,7 @@ afterEach(async () => {
 async function collector(pid: number): Promise<{ pid: number; kill(): void }> {
   const script = `
     const { openUprobeTrace } = await import(${JSON.stringify(library)});
-    const trace = await openUprobeTrace({ pid: ${pid}, mode: 'SAMPLED' }, { options: { hostShare: 2 } });
+    const trace = await openUprobeTrace({ pid: ${pid}, mode: 'SAMPLED' });
     setInterval(async () => { const { totals } = await trace.observe(); if (totals.issued > 0) console.log('traces'); }, 100);
   `;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {

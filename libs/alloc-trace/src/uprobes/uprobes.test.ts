@@ -21,7 +21,7 @@ if (!here) console.warn(`tests of probes left out: ${reason}`);
 const program = here ? buildTarget() : '';
 const root = here ? (await openTracefs()).root : '';
 /** Neighbours that allocate must not starve a test: the kernel sets probes in them too. */
-const generous: UprobeDeps = { options: { hostShare: 2 } };
+const generous: UprobeDeps = { options: { hostShare: 1 } };
 const whole: UprobeDeps = { options: { hostShare: 2, cpuShare: 1 } };
 
 const deep: UprobeDeps = { options: { hostShare: 2, cpuShare: 1, stackWords: 256 } };
