@@ -78,10 +78,14 @@ static void on_step(int signal) {
   stand_compare_in_handler();
 }
 
-static void stepping(bool on) {
-  if (on) __asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc");
-  else __asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc");
-}
+/* Sets or clears the trap flag; with tables of its own, since the steps begin and end inside. */
+#define STEPPING(name, change)                                                                                          \
+  __asm__(".text\n" #name ": .cfi_startproc\n pushfq\n .cfi_adjust_cfa_offset 8\n " change                               \
+          ", (%rsp)\n popfq\n .cfi_adjust_cfa_offset -8\n ret\n .cfi_endproc\n")
+STEPPING(stepping_on, "orq $0x100");
+STEPPING(stepping_off, "andq $~0x100");
+void stepping_on(void) __asm__("stepping_on");
+void stepping_off(void) __asm__("stepping_off");
 
 static void nothing(void) {}
 
@@ -89,7 +93,7 @@ static void nothing(void) {}
 static void step_by_step(void) {
   struct sigaction action = {.sa_handler = on_step};
   sigaction(SIGTRAP, &action, NULL);
-  stepping(true);
+  stepping_on();
   shape_recursion(nothing, 3);
   shape_variable(nothing, 3);
   shape_many_arguments(nothing, 3);
@@ -97,7 +101,7 @@ static void step_by_step(void) {
   shape_registers(nothing, 4);
   shape_library_callback(nothing);
   shape_linkage(2);
-  stepping(false);
+  stepping_off();
 }
 #else
 static void step_by_step(void) {}
