@@ -28,6 +28,7 @@ export interface Reading {
   interval: number | null;
 }
 
+/** When every trace begins. */
 const BEGIN = Date.UTC(2025, 0, 6);
 export const SAMPLE_INTERVAL = 524_288;
 
@@ -51,13 +52,13 @@ export function judgeFamily(family: SiteFamily, seed: number, reading: Reading):
   return judgeBlocks(known, reading);
 }
 
-interface Known extends Block {
+export interface Known extends Block {
   /** Blocks that it stands for, and the variance of its bytes. */
   weight: number;
   variance: number;
 }
 
-const exactly = (block: Block): Known => ({ ...block, weight: 1, variance: 0 });
+export const exactly = (block: Block): Known => ({ ...block, weight: 1, variance: 0 });
 
 /** A block of s bytes is a sample with P = 1 − e^(−s/R) and stands for 1/P blocks. */
 function sampler(random: Random, interval: number): (block: Block) => Known[] {

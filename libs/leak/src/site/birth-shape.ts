@@ -88,6 +88,27 @@ export function unevenness(shape: BirthShape, profile: SiteProfile['ages'], noth
   return null;
 }
 
+/**
+ * The same of a program that ran for a blink, where the scheduler and first calls put gaps anywhere. Of a site that never
+ * freed a block, the survivors are all it ever allocated: only that it has stopped speaks against a leak, by the clock of
+ * the others (`clocked`), or else by an end without births that is no chance.
+ */
+export function unevennessOfBlink(
+  shape: BirthShape,
+  clocked: BirthShape | undefined,
+  profile: SiteProfile['ages'],
+  nothingFreed: boolean,
+): Unevenness {
+  const uneven = unevenness(shape, profile, nothingFreed);
+  if (!nothingFreed) return uneven && clocked ? unevenness(clocked, profile, false) : uneven;
+  const { generations, blocks, tail } = shape;
+  const isLateEnd = tail > profile.blinkTail && (1 - tail) ** blocks < profile.chance;
+  if (!clocked && uneven === null) return null;
+  if (clocked ? isLateEnd && unevenness(clocked, profile, true) === 'past' : isLateEnd || uneven === 'past')
+    return 'past';
+  return generations < profile.blinkGenerations ? 'few-ages' : null;
+}
+
 /** Whether a third has fewer births than `least` by more than a standard error of a count: few blocks prove little. */
 function isFewer(third: number, least: number, blocks: number): boolean {
   const born = (third * blocks) / 3;

@@ -1,5 +1,6 @@
 import { SURVIVAL_MS } from '@tidemark/contracts';
-import { birthShape, unevenness, type BirthShape, type Unevenness } from './birth-shape.js';
+import type { ActivityClock } from './activity-clock.js';
+import { birthShape, unevenness, unevennessOfBlink, type BirthShape, type Unevenness } from './birth-shape.js';
 import type { SiteProfile } from './site-profile.js';
 import { pointsUntil, type SiteRecord } from './site-record.js';
 import { siteTrend, type SiteTrend } from './site-trend.js';
@@ -28,7 +29,7 @@ export interface SiteJudgement {
 export function judgeSite(
   record: SiteRecord,
   profile: SiteProfile,
-  { at, until }: { at: number; until: number },
+  { at, until, clock }: { at: number; until: number; clock: () => ActivityClock },
 ): SiteJudgement {
   const shape = birthShape(record.births, record.firstAt, record.birthsUntil, until);
   const points = pointsUntil(record, at, profile.step);
@@ -40,17 +41,21 @@ export function judgeSite(
     ...{ shape, trend, freeRate: record.allocations > 0 ? Math.min(1, record.frees / record.allocations) : 0 },
     oldFreeRate: oldFreeRate(record, until),
   };
-  return { ...signalOf(record, profile, facts), ...facts };
+  return { ...signalOf(record, profile, facts, clock), ...facts };
 }
 
 type Facts = Omit<SiteJudgement, 'signal' | 'reason'>;
 type Signal = Pick<SiteJudgement, 'signal' | 'reason'>;
 
-function signalOf(record: SiteRecord, profile: SiteProfile, facts: Facts): Signal {
+function signalOf(record: SiteRecord, profile: SiteProfile, facts: Facts, clock: () => ActivityClock): Signal {
   const { shape, trend, freeRate } = facts;
   const { freed, blocks } = profile;
   if (record.liveSamples < (record.sampled ? blocks.sampled : blocks.exact)) return { signal: 'few', reason: 'few' };
-  const uneven = unevenness(shape, profile.ages, freeRate < freed.nothing);
+  const nothingFreed = freeRate < freed.nothing;
+  const uneven =
+    facts.life < profile.ages.blink
+      ? unevennessOfBlink(shape, clock().shapeOf(record), profile.ages, nothingFreed)
+      : unevenness(shape, profile.ages, nothingFreed);
   const oldRate = facts.oldFreeRate ?? 0;
   if (trend) return weighTrend(record, profile, { trend, uneven, oldRate, life: facts.life });
   if (uneven) return { signal: 'still', reason: uneven };

@@ -1,4 +1,5 @@
 import { MAX_TRACE_TIME } from '@tidemark/contracts';
+import { createActivityClock, type ActivityClock } from './activity-clock.js';
 import { judgeSite } from './site-judge.js';
 import { SITE_PROFILE, type SiteProfile } from './site-profile.js';
 import { createRecord, takeFigures, type SiteRecord } from './site-record.js';
@@ -15,11 +16,21 @@ interface Book {
   at: number;
   ended: boolean;
   birthsUntil: number;
+  /** Made when it is needed first after a reading. */
+  clock: ActivityClock | null;
 }
 
 /** Judges the sites of one trace, live or once at its end. Pure: time is what the readings say. */
 export function createSiteLedger(profile: SiteProfile = SITE_PROFILE): SiteLedger {
-  return ledgerOf({ profile, records: new Map(), told: new Map(), at: NaN, ended: false, birthsUntil: NaN });
+  return ledgerOf({
+    profile,
+    records: new Map(),
+    told: new Map(),
+    at: NaN,
+    ended: false,
+    birthsUntil: NaN,
+    clock: null,
+  });
 }
 
 /** @throws RangeError for a snapshot of another version or profile, or one that does not fit: begin anew. */
@@ -27,7 +38,15 @@ export function reviveSiteLedger(snapshot: SiteLedgerSnapshot, profile: SiteProf
   checkSnapshot(snapshot, profile);
   const records = new Map(snapshot.sites.map((site) => [site.site, reviveRecord(site)]));
   const { at, ended, birthsUntil } = snapshot;
-  return ledgerOf({ profile, records, told: new Map(), at: at ?? NaN, ended, birthsUntil: birthsUntil ?? NaN });
+  return ledgerOf({
+    profile,
+    records,
+    told: new Map(),
+    at: at ?? NaN,
+    ended,
+    birthsUntil: birthsUntil ?? NaN,
+    clock: null,
+  });
 }
 
 function ledgerOf(book: Book): SiteLedger {
@@ -66,6 +85,7 @@ function observe(book: Book, { at, ended, birthsUntil, mode, sites }: SiteObserv
   book.at = at;
   book.ended = ended;
   book.birthsUntil = birthsUntil >= 0 && birthsUntil <= at ? birthsUntil : at;
+  book.clock = null;
   told.clear();
   for (const figures of sites) {
     const record = records.get(figures.site) ?? createRecord(figures.site);
@@ -73,7 +93,10 @@ function observe(book: Book, { at, ended, birthsUntil, mode, sites }: SiteObserv
     takeFigures(record, figures, {
       ...{ at, before, birthsUntil: book.birthsUntil, step: profile.step, sampled: mode === 'SAMPLED' },
     });
-    if (!ended && isDue(record, profile, at)) told.set(figures.site, judge(book, record));
+  }
+  for (const { site } of ended ? [] : sites) {
+    const record = records.get(site);
+    if (record && isDue(record, profile, at)) told.set(site, judge(book, record));
   }
   if (records.size > profile.sites) shed(book);
 }
@@ -83,8 +106,10 @@ function isDue({ evaluatedAt, firstAt }: SiteRecord, { every }: SiteProfile, at:
   return !(at - evaluatedAt < Math.max(every.minimum, every.share * (at - firstAt)));
 }
 
-function judge({ profile, at, ended, birthsUntil }: Book, record: SiteRecord): SiteVerdict {
-  const judgement = judgeSite(record, profile, { at, until: ended ? birthsUntil : at });
+function judge(book: Book, record: SiteRecord): SiteVerdict {
+  const { profile, records, at, ended, birthsUntil } = book;
+  const clock = (): ActivityClock => (book.clock ??= createActivityClock(records.values()));
+  const judgement = judgeSite(record, profile, { at, until: ended ? birthsUntil : at, clock });
   if ((ended && record.evaluatedAt !== at) || isDue(record, profile, at)) {
     advanceState(record, judgement, profile, { at, ended });
   }

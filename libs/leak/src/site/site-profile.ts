@@ -29,6 +29,10 @@ export interface SiteProfile {
     /** …the middle and the last over the fullest. */
     middleThird: number;
     lastThird: number;
+    /** Of a program whose sites lived for less than `blink`, where wall time is distorted. */
+    blink: number;
+    blinkTail: number;
+    blinkGenerations: number;
   };
   growth: {
     /** Points of the live figures before their trend counts, and over how long. */
@@ -74,6 +78,7 @@ export const SITE_PROFILE: SiteProfile = {
   ages: {
     ...{ generations: 5, head: 0.125, tail: 0.25, chance: 0.001, span: 0.5, coverage: 0.2 },
     ...{ firstThird: 0.5, rising: 0.1, middleThird: 0.15, lastThird: 0.3 },
+    ...{ blink: SECOND, blinkTail: 0.02, blinkGenerations: 3 },
   },
   growth: {
     ...{ points: 12, window: 2 * MINUTE, z: 3, share: 0.2, tail: 0.35, fall: 0.35, errors: 2, alone: 10 * MINUTE },
