@@ -3,8 +3,9 @@
 #include <errno.h>
 
 #include "filter.h"
+#include "hooks-exact.h"
 
-static AT_TRACED void *traced_malloc(size_t bytes) {
+AT_TRACED void *at_traced_malloc(size_t bytes) {
   struct at_thread *self = at_enter();
   if (self == NULL) return at_real.malloc(bytes);
   at_calling(self);
@@ -22,7 +23,7 @@ static __attribute__((noinline, cold)) void *sampled_malloc_of_note(struct at_th
 /* The common case of sampling in as few instructions as it takes: the block is none of the samples. */
 static AT_TRACED void *sampled_malloc(size_t bytes) {
   struct at_thread *self = &at_self;
-  if (AT_UNLIKELY(!at_gate_is_open(self, AT_MODE_SAMPLED))) return traced_malloc(bytes);
+  if (AT_UNLIKELY(!at_gate_is_open(self, AT_MODE_SAMPLED))) return at_traced_malloc(bytes);
   void *block = at_real.malloc(bytes);
   struct at_lane *lane = self->lane;
   self->last = block;
@@ -35,8 +36,8 @@ static AT_TRACED void *sampled_malloc(size_t bytes) {
 AT_EXPORT void *malloc(size_t bytes) {
   uint32_t mode = at_header_page.header.control.mode;
   if (AT_LIKELY(mode == AT_MODE_DORMANT)) return at_real.malloc(bytes);
-  if (mode == AT_MODE_SAMPLED) return sampled_malloc(bytes);
-  return traced_malloc(bytes);
+  if (mode == AT_MODE_EXACT) return at_exact_malloc(bytes);
+  return sampled_malloc(bytes);
 }
 
 void *at_hooks_own_malloc(size_t bytes) __attribute__((alias("malloc"), visibility("hidden")));
@@ -54,7 +55,7 @@ AT_EXPORT void *calloc(size_t count, size_t bytes) {
   return traced_calloc(count, bytes);
 }
 
-static AT_TRACED void traced_free(void *block) {
+AT_TRACED void at_traced_free(void *block) {
   struct at_thread *self = at_enter();
   if (self == NULL || block == NULL) {
     at_real.free(block);
@@ -74,7 +75,7 @@ static AT_TRACED void sampled_free(void *block) {
     self->lane->passed_frees += 1;
     at_real.free(block);
   } else {
-    traced_free(block);
+    at_traced_free(block);
   }
 }
 
@@ -82,10 +83,10 @@ AT_EXPORT void free(void *block) {
   uint32_t mode = at_header_page.header.control.mode;
   if (AT_LIKELY(mode == AT_MODE_DORMANT))
     at_real.free(block);
-  else if (mode == AT_MODE_SAMPLED)
-    sampled_free(block);
+  else if (mode == AT_MODE_EXACT)
+    at_exact_free(block);
   else
-    traced_free(block);
+    sampled_free(block);
 }
 
 void at_hooks_own_free(void *block) __attribute__((alias("free"), visibility("hidden")));
@@ -95,12 +96,12 @@ AT_EXPORT void cfree(void *block) {
   if (AT_IS_DORMANT())
     at_real.free(block);
   else
-    traced_free(block);
+    at_traced_free(block);
 }
 
 static AT_TRACED void traced_free_sized(void *block, size_t bytes) {
   if (at_real.free_sized == NULL) {
-    traced_free(block);
+    at_traced_free(block);
     return;
   }
   struct at_thread *self = at_enter();
@@ -126,7 +127,7 @@ AT_EXPORT void free_sized(void *block, size_t bytes) {
 
 static AT_TRACED void traced_free_aligned_sized(void *block, size_t alignment, size_t bytes) {
   if (at_real.free_aligned_sized == NULL) {
-    traced_free(block);
+    at_traced_free(block);
     return;
   }
   struct at_thread *self = at_enter();

@@ -59,6 +59,13 @@ bool at_lane_activate(uint32_t activation) {
   return true;
 }
 
+/* The groups that have memory, from the first on without a gap. */
+static void note_counts(struct at_thread *self) {
+  uint32_t site = 0;
+  while (site < AT_MAX_SITES && at_lane_has(self->lane->counts_groups, site)) site += AT_SITES_PER_GROUP;
+  self->counts_ready = site;
+}
+
 /* Lane 0 comes first: see at_lane_counts. */
 bool at_lane_use(struct at_books books, unsigned char *bitmap, uint64_t inner, uint32_t site) {
   int kept = errno;
@@ -67,6 +74,7 @@ bool at_lane_use(struct at_books books, unsigned char *bitmap, uint64_t inner, u
   bool done = at_populate_groups(shared, part_of(at_lane_shared, 0, inner), offset, AT_GROUP);
   if (done && !books.shared)
     done = at_populate_groups(bitmap, part_of(books.lane, at_self.lane_number, inner), offset, AT_GROUP);
+  if (done && !books.shared) note_counts(&at_self);
   errno = kept;
   return done;
 }
@@ -137,6 +145,7 @@ void at_lane_join(struct at_thread *self) {
     if (lane->activation != activation) clear_counts(lane);
     __atomic_store_n(&lane->activation, activation, __ATOMIC_RELEASE);
     lane->ticks_uses = 0;
+    note_counts(self);
     at_sampler_start(lane, self->lane_number);
   }
   self->interval = at_force.interval;

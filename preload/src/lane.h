@@ -34,7 +34,7 @@ static inline struct at_books at_books_of(const struct at_thread *self) {
 
 static inline void at_add(uint64_t *count, uint64_t value, bool shared) {
   if (AT_LIKELY(!shared))
-    __atomic_store_n(count, *count + value, __ATOMIC_RELAXED);
+    *count += value;
   else
     __atomic_fetch_add(count, value, __ATOMIC_RELAXED);
 }

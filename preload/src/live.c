@@ -1,6 +1,9 @@
 #include "live.h"
 
+#include <string.h>
+
 struct at_level at_levels[AT_LEVELS];
+bool at_live_there[AT_LEVEL_ENTRIES(0) / AT_LIVE_PER_GROUP];
 uint32_t at_levels_used;
 bool at_live_crowded;
 static const char many_threads = 0;
@@ -8,6 +11,7 @@ const char *at_live_single = &many_threads;
 
 void at_live_open(void) {
   at_levels_used = 0;
+  memset(at_live_there, 0, sizeof at_live_there);
   at_live_crowded = false;
   for (uint32_t level = 0; level < AT_LEVELS; level++) {
     const struct at_region *region = &at_ring.header->live[level];
@@ -42,6 +46,7 @@ static bool make_room(uint32_t level, uint32_t home) {
   if (AT_LIKELY(mapped && at_live_is_there(table, home))) return true;
   uint64_t offset = (uint64_t)home * sizeof(struct at_live);
   if (!at_ring_use(&at_ring.header->live[level], offset, AT_WINDOW * sizeof(struct at_live))) return false;
+  if (level == 0) __atomic_store_n(&at_live_there[home / AT_LIVE_PER_GROUP], true, __ATOMIC_RELEASE);
   if (!mapped) __atomic_store_n(&table->entries, at_ring.live[level], __ATOMIC_RELEASE);
   return true;
 }

@@ -12,6 +12,8 @@ struct at_level {
   const unsigned char *groups; /* bitmap */
 };
 extern struct at_level at_levels[AT_LEVELS] AT_INTERNAL;
+#define AT_LIVE_PER_GROUP (AT_GROUP / (uint32_t)sizeof(struct at_live))
+extern bool at_live_there[AT_LEVEL_ENTRIES(0) / AT_LIVE_PER_GROUP] AT_INTERNAL; /* groups of the first level with memory */
 extern uint32_t at_levels_used AT_INTERNAL; /* levels from here on hold nothing */
 extern bool at_live_crowded AT_INTERNAL;    /* entries of an earlier activation may be in the table */
 extern const char *at_live_single AT_INTERNAL; /* __libc_single_threaded, or a NUL byte where there is no such thing */
@@ -20,7 +22,7 @@ extern const char *at_live_single AT_INTERNAL; /* __libc_single_threaded, or a N
 void at_live_open(void);
 
 static inline bool at_live_is_there(const struct at_level *level, uint32_t home) {
-  uint32_t group = home / (AT_GROUP / (uint32_t)sizeof(struct at_live));
+  uint32_t group = home / AT_LIVE_PER_GROUP;
   return (__atomic_load_n(level->groups + (group >> 3), __ATOMIC_ACQUIRE) & (1u << (group & 7))) != 0;
 }
 

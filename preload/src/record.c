@@ -142,6 +142,10 @@ void at_record_allocation(struct at_thread *self, const void *block, uint64_t by
     record_sample(self, NULL, (uint64_t)(uintptr_t)block, bytes, frame);
 }
 
+void at_record_exact(struct at_thread *self, const void *block, uint64_t bytes, uint32_t site) {
+  record_exact(self, NULL, (uint64_t)(uintptr_t)block, bytes, site, NULL, AT_KIND_HEAP);
+}
+
 void at_record_sample(struct at_thread *self, const void *block, uint64_t bytes, const void *frame) {
   if (block == NULL) {
     record_failure(self);

@@ -10,6 +10,9 @@
 /* After a successful or failed (block NULL) allocation. `frame` is the hook's __builtin_frame_address(0). */
 void at_record_allocation(struct at_thread *self, const void *block, uint64_t bytes, const void *frame);
 
+/* The same in exact mode, for a site that is known. */
+void at_record_exact(struct at_thread *self, const void *block, uint64_t bytes, uint32_t site);
+
 /* The same of a block that the sampler has taken, after its size was taken off at_lane.remaining. */
 void at_record_sample(struct at_thread *self, const void *block, uint64_t bytes, const void *frame);
 

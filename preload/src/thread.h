@@ -16,7 +16,7 @@
 #define AT_GATE_IN_OURS 0x8000000000000002ULL /* or that of a signal handler that came in between */
 
 static inline uint64_t at_gate_value(uint64_t generation, uint32_t mode) {
-  return generation << 2 ^ mode;
+  return (generation << 3 | 4u) ^ mode;
 }
 
 /*
@@ -56,6 +56,7 @@ struct at_thread {
   uint32_t renewals; /* of the cached clock */
   uint32_t interval; /* that lane->remaining was drawn with */
   uint32_t lane_number;
+  uint32_t counts_ready; /* sites under this number have counts in the lane */
   uint64_t own_gate;
 };
 
