@@ -10,6 +10,8 @@ export interface ProbePlace extends EntryPoint {
   object: MappedObject;
   /** Of the probe, in memory: the function's start or a little behind. */
   address: number;
+  /** The kernel has the instruction there stepped by a second trap. */
+  stepped: boolean;
   /** In the object's file, bytes. */
   offset: number;
 }
@@ -70,8 +72,10 @@ async function placesIn(
     const address = symbol === undefined ? 0 : symbol.address + object.module.bias;
     if (offset === null || address < object.module.start || address >= object.module.end) continue;
     const code = object.module.file === null ? new Uint8Array() : await codeAt(object.module.file, offset);
-    const past = startOfProbe(code, entry.kind);
-    places.push({ ...entry, name, object, address: address + past, offset: offset + past });
+    const push = startOfProbe(code, entry.kind);
+    const past = push ?? 0;
+    const stepped = push === null;
+    places.push({ ...entry, name, object, stepped, address: address + past, offset: offset + past });
   }
   return places;
 }

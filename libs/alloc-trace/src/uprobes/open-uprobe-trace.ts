@@ -15,7 +15,7 @@ import { requireSampled } from './require-sampled.js';
 import { runTrace } from './run-trace.js';
 import { traceNow } from './trace-clock.js';
 import { windowControl } from './window-control.js';
-import { MEASURED_COSTS, type ProbeCosts } from './window-plan.js';
+import { costsAt, MEASURED_COSTS, type ProbeCosts } from './window-plan.js';
 
 export interface UprobeOptions {
   /** Share of one CPU that the probes may cost the process in the long run, 0.001 to 1. Default 0.05. */
@@ -103,7 +103,7 @@ function begin(request: TraceRequest, deps: UprobeDeps, parts: Parts): TraceSour
       shortest: SHORTEST_WINDOW,
       followShare: Math.max(FOLLOW_SHARE, options.cpuShare),
     },
-    costs: options.costs,
+    costs: costsAt(parts.places, options.costs),
     stackWords: options.stackWords,
     now: traceNow,
     random: deps.random ?? Math.random,

@@ -8,9 +8,9 @@ const LOOK = 24;
  * (arch/x86/kernel/uprobes.c, push_setup_xol_ops), but has most other instructions stepped by a second trap, which is
  * more than ten times dearer when many threads run into it. So what neither changes the arguments nor the stack before a
  * push is passed over: endbr64, and in a function that frees, the test for NULL, of which there is nothing to tell.
- * 0 when the start is of another shape.
+ * null when the start is of another shape.
  */
-export function startOfProbe(code: Uint8Array, kind: EntryKind): number {
+export function startOfProbe(code: Uint8Array, kind: EntryKind): number | null {
   let at = 0;
   if (begins(code, at, [0xf3, 0x0f, 0x1e, 0xfa])) at += 4;
   // test %rdi,%rdi; je, near or far
@@ -19,7 +19,7 @@ export function startOfProbe(code: Uint8Array, kind: EntryKind): number {
     else if (begins(code, at + 3, [0x0f, 0x84])) at += 9;
   }
   const push = code[at] === 0x41 ? code[at + 1] : code[at];
-  return push !== undefined && push >= 0x50 && push <= 0x57 ? at : 0;
+  return push !== undefined && push >= 0x50 && push <= 0x57 ? at : null;
 }
 
 function begins(code: Uint8Array, at: number, bytes: readonly number[]): boolean {

@@ -1,17 +1,36 @@
 import type { ProbeEvent } from './probe-group.js';
 
 /**
- * What probes cost the processes that run into them, microseconds of CPU a hit, as measured by `npm run bench -- uprobes`
- * on a virtual machine, where traps are dear. `leave` costs more with every word of the stack it copies.
+ * What probes cost the processes that run into them, microseconds of CPU a hit, as `npm run bench -- uprobes` measured on a
+ * virtual machine, where traps are dear.
  */
 export interface ProbeCosts {
   enter: number;
   leave: number;
   drop: number;
+  /** More for an entry or a drop at an instruction that the kernel does not emulate. */
+  stepped: number;
+  /** More for a leave with each word of the stack it copies. */
   word: number;
 }
 
-export const MEASURED_COSTS: ProbeCosts = { enter: 4, leave: 4, drop: 4, word: 0.06 };
+export const MEASURED_COSTS: ProbeCosts = { enter: 1, leave: 1.4, drop: 1, stepped: 3, word: 0.061 };
+
+/** With what stepping adds, where malloc or free, which are nearly all calls, are stepped. */
+export function costsAt(
+  places: readonly { name: string; kind: string; stepped: boolean }[],
+  costs: ProbeCosts,
+): ProbeCosts {
+  const stepped = (release: boolean): boolean =>
+    places.some(
+      (place) => /(^|_)(malloc|free)$/.test(place.name) && (place.kind === 'release') === release && place.stepped,
+    );
+  return {
+    ...costs,
+    enter: costs.enter + (stepped(false) ? costs.stepped : 0),
+    drop: costs.drop + (stepped(true) ? costs.stepped : 0),
+  };
+}
 
 export type Hits = Record<ProbeEvent, number>;
 
