@@ -21,6 +21,15 @@ SHAPE_Os = -Os -fomit-frame-pointer
 check-stack: $(STACK_SHAPES:%=$(STACK_OUT)/walk-%) $(STACK_SHAPES:%=$(STACK_OUT)/memo-%)
 	for test in $^; do echo $$test; $$test || exit 1; done
 
+# The same, with a walk at each hit that must come to the same site; with the sanitizers.
+.PHONY: check-stack-verify check-stack-asan
+check-stack-verify:
+	$(MAKE) check-stack STACK_OUT=$(STACK_OUT)/verify STACK_FLAGS=-DAT_MEMO_VERIFY
+check-stack-asan:
+	$(MAKE) check-stack STACK_OUT=$(STACK_OUT)/asan STACK_SHAPES="O0 O2" \
+	  STACK_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined" \
+	  STACK_LIBS="$(STACK_LIBS) -fsanitize=address,undefined"
+
 $(STACK_OUT):
 	mkdir -p $@
 
