@@ -162,14 +162,19 @@ async function benchRedis() {
       if (run >= 0) rates[variant].push(rate);
     }
   }
-  print('\nredis-server under redis-benchmark (SET, GET, LPUSH, HSET, 50 clients), requests a second');
+  print('\nredis-server under redis-benchmark (SET, GET, LPUSH, HSET, 50 clients)');
   for (const variant of wantedVariants) {
     if (!rates[variant].length) continue;
-    const ratios = rates[variant].map((rate, run) => (rates.bare?.[run] ?? Number.NaN) / rate);
-    const spread = `[${Math.min(...ratios).toFixed(3)}–${Math.max(...ratios).toFixed(3)}]`;
-    const asked = variant === 'sampled' ? '  target 1.02' : '';
-    const rate = Math.round(median(rates[variant])).toLocaleString('en');
-    print(`  ${NAMES[variant].padEnd(20)} ${rate.padStart(10)}/s  ${median(ratios).toFixed(3)}× ${spread}${asked}`);
+    const slower = rates[variant].map(({ rate }, run) => (rates.bare?.[run]?.rate ?? Number.NaN) / rate);
+    const cpu = rates[variant].map(({ cpuUs }, run) => cpuUs / (rates.bare?.[run]?.cpuUs ?? Number.NaN));
+    const spread = (ratios) => `[${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}]`.padEnd(13);
+    const asked = variant === 'sampled' ? '  target 1.02×' : '';
+    const rate = Math.round(median(rates[variant].map((one) => one.rate))).toLocaleString('en');
+    const us = median(rates[variant].map((one) => one.cpuUs)).toFixed(2);
+    print(
+      `  ${NAMES[variant].padEnd(20)} ${rate.padStart(9)}/s ${median(slower).toFixed(3)}× ${spread(slower)}  ` +
+        `CPU ${us} µs a request ${median(cpu).toFixed(3)}× ${spread(cpu)}${asked}`,
+    );
   }
 }
 
