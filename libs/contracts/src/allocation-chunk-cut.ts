@@ -1,4 +1,5 @@
 import { MAX_CHUNK_NAME, MAX_STACK_FRAMES, type AllocationChunk } from './allocation-chunk.js';
+import { FIGURES } from './allocation-chunk-encode.js';
 import type { SiteFigures, SiteStack, StackFrame } from './allocation-trace.js';
 
 /** What the lists of one part may take, by an estimate that is never too low; leaves room for the head. */
@@ -8,8 +9,12 @@ const STACK_BYTES = 200_000;
 
 const VARINT = 8;
 const NUMBER = 9;
-const FRAME = 4 * VARINT + 2 * VARINT + 1;
-const SITE = 2 * VARINT + 9 * NUMBER + 4;
+/** Row of a frame in the table: four texts by number, line, offset, a byte. */
+const FRAME = 4 * 4 + 5 + VARINT + 1;
+/** Number of a frame in a stack: a part has no million of them. */
+const FRAME_NUMBER = 3;
+/** Number, first allocation, bits of the bins. */
+const SITE = 2 * VARINT + 4;
 const SURVIVOR = 4 * VARINT;
 const FREED = 2 * VARINT;
 
@@ -39,9 +44,14 @@ export function cutAllocationChunk(whole: AllocationChunk): AllocationChunk[] {
   };
   for (const stack of whole.stacks) {
     const fitting = fit(stack);
-    if (part.bytes + stackBytes(fitting, part.seen) > PART_BYTES) part = begin();
-    part.bytes += stackBytes(fitting, part.seen);
-    remember(fitting, part.seen);
+    const rows = fitting.frames.map(rowOf);
+    let bytes = stackBytes(fitting, rows, part.seen);
+    if (part.bytes + bytes > PART_BYTES) {
+      part = begin();
+      bytes = stackBytes(fitting, rows, part.seen);
+    }
+    part.bytes += bytes;
+    remember(fitting, rows, part.seen);
     part.chunk.stacks.push(fitting);
   }
   for (const site of whole.sites) {
@@ -60,41 +70,56 @@ export function cutAllocationChunk(whole: AllocationChunk): AllocationChunk[] {
 }
 
 function fit(stack: SiteStack): SiteStack {
-  const frames: StackFrame[] = [];
-  const seen = new Set<string>();
+  const most = stack.frames.slice(0, MAX_STACK_FRAMES);
   let bytes = 0;
-  for (const frame of stack.frames.slice(0, MAX_STACK_FRAMES)) {
-    bytes += frameBytes(frame, seen);
-    if (bytes > STACK_BYTES) break;
-    rememberFrame(frame, seen);
-    frames.push(frame);
-  }
+  const beyond = most.findIndex((frame) => (bytes += FRAME + FRAME_NUMBER + textBytes(frame)) > STACK_BYTES);
+  const frames = beyond < 0 ? most : most.slice(0, beyond);
   return frames.length === stack.frames.length ? stack : { ...stack, frames, truncated: true };
 }
 
-function siteBytes({ births }: SiteFigures): number {
-  return SITE + births.reduce((bytes, count) => (count === 0 ? bytes : bytes + VARINT), 0);
+function siteBytes(figures: SiteFigures): number {
+  let bytes = SITE;
+  for (const name of FIGURES) {
+    const value = figures[name];
+    bytes += Number.isInteger(value) && value >= 0 ? varintBytes(value * 2) : NUMBER;
+  }
+  for (const count of figures.births) if (count !== 0) bytes += varintBytes(count);
+  return bytes;
 }
 
-function stackBytes({ frames }: SiteStack, seen: ReadonlySet<string>): number {
-  return frames.reduce((bytes, frame) => bytes + frameBytes(frame, seen), 2 * VARINT);
+function varintBytes(value: number): number {
+  return value < 128 ? 1 : Math.min(NUMBER, Math.ceil((Math.log2(value) + 1) / 7));
 }
 
-/** Its texts as far as they are new, its row in the table of frames, its number in the stack. */
-function frameBytes(frame: StackFrame, seen: ReadonlySet<string>): number {
-  let bytes = FRAME + VARINT;
+/** Numbers of its frames; rows and texts as far as they are new. */
+function stackBytes({ frames }: SiteStack, rows: readonly string[], seen: ReadonlySet<string>): number {
+  let bytes = 2 * VARINT + frames.length * FRAME_NUMBER;
+  frames.forEach((frame, index) => {
+    if (!seen.has(rows[index]!)) bytes += FRAME + textBytes(frame, seen);
+  });
+  return bytes;
+}
+
+function textBytes(frame: StackFrame, seen?: ReadonlySet<string>): number {
+  let bytes = 0;
   for (const text of textsOf(frame)) {
-    if (!seen.has(text)) bytes += 3 * Math.min(text.length, MAX_CHUNK_NAME) + VARINT;
+    if (!seen?.has(text)) bytes += Math.min(Buffer.byteLength(text), 3 * MAX_CHUNK_NAME) + 2;
   }
   return bytes;
 }
 
-function remember({ frames }: SiteStack, seen: Set<string>): void {
-  for (const frame of frames) rememberFrame(frame, seen);
+function remember({ frames }: SiteStack, rows: readonly string[], seen: Set<string>): void {
+  frames.forEach((frame, index) => {
+    const row = rows[index]!;
+    if (seen.has(row)) return;
+    seen.add(row);
+    for (const text of textsOf(frame)) seen.add(text);
+  });
 }
 
-function rememberFrame(frame: StackFrame, seen: Set<string>): void {
-  for (const text of textsOf(frame)) seen.add(text);
+/** All of the frame; not to be mixed up with a text. */
+function rowOf({ function: name, file, line, module, buildId, offset, inlined }: StackFrame): string {
+  return `\u0000${offset}\u0000${line}\u0000${inlined}\u0000${name}\u0000${file}\u0000${module}\u0000${buildId}`;
 }
 
 function textsOf({ function: name, file, module, buildId }: StackFrame): string[] {

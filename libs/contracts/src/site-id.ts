@@ -10,11 +10,11 @@ type FramePlace = Pick<StackFrame, 'buildId' | 'module' | 'offset' | 'inlined'>;
  * traces of one build agree on it.
  */
 export function siteId(frames: readonly FramePlace[]): string {
-  const hash = createHash('sha256');
+  let places = '';
   for (const { buildId, module, offset, inlined } of frames) {
-    if (!inlined) hash.update(`${buildId ?? module ?? ''}+${offset.toString(16)}\n`);
+    if (!inlined) places += `${buildId ?? module ?? ''}+${offset.toString(16)}\n`;
   }
-  return hash.digest('hex').slice(0, 16);
+  return createHash('sha256').update(places).digest('hex').slice(0, 16);
 }
 
 /** Subject of a finding on a site of one process. */

@@ -26,10 +26,12 @@ export const SITE_ROW_MS = 10_000;
  */
 export function allocationBlocks(chunks: readonly AllocationChunk[]): Block[] {
   const sorted = chunks.toSorted((a, b) => a.at - b.at || a.seq - b.seq);
+  const names = sorted.map(({ stacks }) => stacks.map((stack) => ({ stack, id: siteId(stack.frames) })));
+  const namesOf = new Map(sorted.map((chunk, index) => [chunk, names[index]!]));
   // What is referred to comes first, so that whoever reads meanwhile finds it.
   return [
-    ...stackBlocks(sorted),
-    ...nameBlocks(sorted),
+    ...stackBlocks(sorted, namesOf),
+    ...nameBlocks(sorted, namesOf),
     ...unmatchedBlocks(sorted),
     ...siteBlocks(sorted),
     ...traceBlocks(sorted),
@@ -233,26 +235,34 @@ function siteBlocks(chunks: readonly AllocationChunk[]): Block[] {
   });
 }
 
-function nameBlocks(chunks: readonly AllocationChunk[]): Block[] {
-  const rows = newest<SiteStack>(chunks, (chunk) =>
-    chunk.stacks.map((stack) => [`${nameOf(chunk)} ${chunk.run} ${stack.site}`, stack]),
+interface NamedStack {
+  stack: SiteStack;
+  id: string;
+}
+
+/** Names of the stacks of each chunk: they are made once. */
+type Names = ReadonlyMap<AllocationChunk, readonly NamedStack[]>;
+
+function nameBlocks(chunks: readonly AllocationChunk[], names: Names): Block[] {
+  const rows = newest<NamedStack>(chunks, (chunk) =>
+    names.get(chunk)!.map((named) => [`${nameOf(chunk)} ${chunk.run} ${named.stack.site}`, named]),
   );
   return blocks('allocation_site_names', rows, (ofDay) => [
     ...keyColumns(ofDay),
-    siteColumn(ofDay.map(({ item }) => item.site)),
+    siteColumn(ofDay.map(({ item }) => item.stack.site)),
     textColumn(
       'site_id',
-      ofDay.map(({ item }) => siteId(item.frames)),
+      ofDay.map(({ item }) => item.id),
     ),
   ]);
 }
 
-function stackBlocks(chunks: readonly AllocationChunk[]): Block[] {
-  const rows = newest<SiteStack>(chunks, (chunk) => chunk.stacks.map((stack) => [siteId(stack.frames), stack]));
+function stackBlocks(chunks: readonly AllocationChunk[], names: Names): Block[] {
+  const rows = newest<NamedStack>(chunks, (chunk) => names.get(chunk)!.map((named) => [named.id, named]));
   return blocks('allocation_stacks', rows, (ofDay) => [
     textColumn(
       'site_id',
-      ofDay.map(({ item }) => siteId(item.frames)),
+      ofDay.map(({ item }) => item.id),
     ),
     timeColumn(
       'at',
@@ -260,11 +270,11 @@ function stackBlocks(chunks: readonly AllocationChunk[]): Block[] {
     ),
     boolColumn(
       'truncated',
-      ofDay.map(({ item }) => item.truncated),
+      ofDay.map(({ item }) => item.stack.truncated),
     ),
     textColumn(
       'frames',
-      ofDay.map(({ item }) => JSON.stringify(item.frames)),
+      ofDay.map(({ item }) => JSON.stringify(item.stack.frames)),
     ),
   ]);
 }

@@ -126,7 +126,7 @@ async function watch(state: State, signal: AbortSignal): Promise<TraceEnd> {
         end = { state: 'ENDED', reason: 'The process ended.', code: null };
         break;
       }
-      tell(state, state.last, 'ACTIVE');
+      await tell(state, state.last, 'ACTIVE');
     } catch (error) {
       const { code, reason } = reasonOf(error);
       metrics.failures.inc();
@@ -162,7 +162,7 @@ async function finish(state: State, end: TraceEnd): Promise<void> {
     for (const { site } of last.sites) state.stacks.stackOf(site);
     await state.stacks.settled(LAST_NAMES_MS);
     state.needsKeyframe = true;
-    tell(state, last, end.state);
+    await tell(state, last, end.state);
   }
   try {
     await source.stop();
@@ -171,7 +171,7 @@ async function finish(state: State, end: TraceEnd): Promise<void> {
   }
 }
 
-function tell(state: State, look: TraceObservation, chunkState: ChunkState): void {
+async function tell(state: State, look: TraceObservation, chunkState: ChunkState): Promise<void> {
   const { deps, key, differ, stacks } = state;
   const { clock, outbox, metrics, logger } = deps;
   const now = clock.monotonic();
@@ -179,17 +179,13 @@ function tell(state: State, look: TraceObservation, chunkState: ChunkState): voi
   const lists = differ.next(look, (site) => stacks.stackOf(site), keyframe);
   const isNew = Object.values(lists).some((list: readonly unknown[]) => list.length > 0);
   if (!keyframe && !isNew && now - state.sentAt < SIGN_OF_LIFE_MS) return;
+  // From here on something may be dropped, and then the next look must be a keyframe.
+  state.needsKeyframe = false;
   try {
     const parts = cutAllocationChunk({ ...headOf(state, look, chunkState), ...lists, keyframe });
-    const records = parts.map((part) => ({
-      topic: Topic.Allocations,
-      key,
-      ...encodeAllocationChunk(part),
-      timestamp: part.at,
-    }));
+    const records = await encodeParts(parts);
     state.seq += parts.length;
     state.sentAt = now;
-    state.needsKeyframe = false;
     if (keyframe) state.keyframeAt = now;
     outbox.look(key, records);
     metrics.chunks.inc(records.length);
@@ -200,6 +196,16 @@ function tell(state: State, look: TraceObservation, chunkState: ChunkState): voi
     metrics.failures.inc();
     logger.error({ process: key, reason: reasonOf(error).reason }, 'a look at a traced process could not be told');
   }
+}
+
+/** A large look has many parts: others get their turn between two of them. */
+async function encodeParts(parts: readonly AllocationChunk[]) {
+  const records = [];
+  for (const part of parts) {
+    if (records.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    records.push({ topic: Topic.Allocations, key: part.key, ...encodeAllocationChunk(part), timestamp: part.at });
+  }
+  return records;
 }
 
 function headOf(
