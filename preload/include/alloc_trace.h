@@ -78,13 +78,18 @@ enum at_clock {
 
 enum at_kind {
   AT_KIND_HEAP = 0, /* malloc family */
-  AT_KIND_MAP = 1,  /* anonymous mmap */
+  AT_KIND_MAP = 1,  /* anonymous mmap with access; recorded exactly in every mode. Unmapped in part it counts as a free of all
+                       and an allocation of each rest, at the same site */
 };
 
 /*
  * Written by the reader with pwrite; read by the library on every call. `mode` is written last, one byte that varies, so
- * that it cannot tear. Own cache line: the library never writes it (but for the values from the environment, before the
- * file gets its name).
+ * that it cannot tear. Own cache line: the library never writes it, but for the values from the environment, before the
+ * file gets its name, and for `mode`, which it sets to dormant when the lease is over.
+ *
+ * `generation` grows by exactly one with every write, those that ask for dormancy included: the library cannot see that it was
+ * dormant in between, and takes a larger step for a sign that it was (at_header.activation). It acts in the next call of a hook
+ * that finds a mode: `applied` stays as it is while the process does not allocate, and when it goes dormant.
  */
 struct at_control {
   uint32_t mode;            /* enum at_mode */
