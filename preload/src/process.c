@@ -36,6 +36,7 @@ enum start {
 
 static uint32_t start_state = NOT_STARTED;
 static uint32_t calls_waited;
+static volatile uint32_t calls_while_starting;
 static bool published;
 
 static void set_mode(uint32_t mode) {
@@ -60,9 +61,21 @@ static bool make_ring(void) {
   return published;
 }
 
-/* Where another definition of malloc is before ours, calls pass us by, and a table of them would lie. */
+/*
+ * Where another definition of malloc is before ours, calls pass us by, and a table of them would lie. The address alone does
+ * not tell: an executable at a fixed address that takes that of malloc has a stub for it, which is what everybody then
+ * finds, and which leads to whoever is first. So it is tried.
+ */
 static bool is_first(void) {
-  return at_real_first("malloc") == (void *)(uintptr_t)at_hooks_own_malloc;
+  void *found = at_real_first("malloc");
+  if (found == (void *)(uintptr_t)at_hooks_own_malloc) return true;
+  void *release = at_real_first("free");
+  if (found == NULL || release == NULL) return false;
+  uint32_t before = calls_while_starting;
+  void *block = ((void *(*)(size_t))(uintptr_t)found)(1);
+  bool came_by = calls_while_starting != before;
+  ((void (*)(void *))(uintptr_t)release)(block);
+  return came_by;
 }
 
 static void wipe_on_fork(void) {
@@ -94,6 +107,7 @@ static void start(void) {
 
 void at_process_start(void) {
   int kept = errno;
+  calls_while_starting++;
   uint32_t state = NOT_STARTED;
   if (__atomic_compare_exchange_n(&start_state, &state, FINDING, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
     at_real_find();
@@ -166,11 +180,15 @@ static __attribute__((constructor)) void begin(void) {
   pthread_atfork(before_fork, NULL, in_child);
 }
 
-static __attribute__((destructor)) void end(void) {
+void at_process_end(void) {
   int kept = errno;
   if (at_process_is_owner()) {
     at_process_state(AT_STATE_EXITED);
     if (at_header_page.header.activation == 0 && !at_settings.keep) at_file_remove();
   }
   errno = kept;
+}
+
+static __attribute__((destructor)) void end(void) {
+  at_process_end();
 }
