@@ -21,6 +21,9 @@ void at_process_leave(bool inside);
 /* Whether the calling process is the one whose file is mapped. May change errno. */
 bool at_process_is_owner(void);
 
+/* The process ends: the header says so, and a file that nobody ever used goes. Again is harmless. Keeps errno. */
+void at_process_end(void);
+
 /* Says in the header what becomes of the process (enum at_state). */
 void at_process_state(uint32_t state);
 
