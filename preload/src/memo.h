@@ -34,15 +34,18 @@ struct at_memo_slot {
   uint32_t place; /* where its entry begins, counted through all turns of the circle */
 };
 
-/* A return address behind which several callers were taken for each other: keys go on to the frame that `rule` leads to. */
+/* A return address behind which several callers were taken for each other: keys go on to the frame further out. */
 struct at_memo_deep {
   uint64_t address;
-  uint64_t rule;
+  int32_t cfa;   /* from the stack pointer, or from rbp */
+  int16_t saved; /* where the caller's rbp is, from the CFA; 0: where it was */
+  int16_t by_rbp;
 };
 
 /*
- * Entry: frame address | shape << 48; site | count << 32 | foreign << 63; `count` values; `count` offsets of 16 bits from the frame
- * address, in words. `count` is a multiple of AT_MEMO_GROUP. Foreign entries reach beyond what is known of the thread's own stack.
+ * Entry: frame address | shape << 48; site | count << 32 | foreign << 63; `count` values; `count` offsets of 16 bits from
+ * the frame address, in words. `count` is a multiple of AT_MEMO_GROUP. Foreign entries reach beyond what is known of the
+ * thread's own stack. `shape` is what else the site depends on: 16 bits, whatever the caller makes of them.
  */
 struct at_memo {
   struct at_own_stack own; /* only ever grows while entries are remembered */
@@ -63,9 +66,6 @@ void at_memo_put(struct at_memo *memo, uint64_t frame, uint64_t stamp, uint32_t 
 /* Forgets everything, the thread's stack too. */
 void at_memo_clear(struct at_memo *memo);
 
-/* As at_memo_find, for a call whose return address is deep. */
-uint32_t at_memo_find_deep(const struct at_memo *memo, uint64_t frame, uint32_t shape);
-
 /* As at_memo_same, for an entry that is foreign. */
 bool at_memo_same_foreign(const uint64_t *entry, uint64_t frame);
 
@@ -76,8 +76,47 @@ static inline uint64_t at_memo_hash(uint64_t address, uint64_t frame, uint32_t s
   return hash ^ hash >> 32;
 }
 
-static inline const struct at_memo_deep *at_memo_deep(const struct at_memo *memo, uint64_t address) {
-  return &memo->deep[(address * 0xff51afd7ed558ccdULL) >> (64 - AT_MEMO_DEEP_BITS)];
+/* Where a call would be found. */
+struct at_memo_key {
+  uint64_t hash;
+  uint64_t address; /* outermost of the return addresses that went into it */
+};
+
+static inline uint32_t at_memo_deep(uint64_t address) {
+  return (uint32_t)(address ^ address >> AT_MEMO_DEEP_BITS) & ((1u << AT_MEMO_DEEP_BITS) - 1);
+}
+
+/* Key of a call whose return address is deep. Reads words of the thread's own stack only. */
+static inline __attribute__((always_inline)) struct at_memo_key at_memo_extend(const struct at_memo *memo,
+                                                                               struct at_memo_key key, uint64_t frame) {
+  uint64_t sp = frame + 16;
+  uint64_t rbp_at = frame;
+  uint64_t high = memo->own.high;
+  if (AT_UNLIKELY(frame < memo->own.low || sp > high)) return key;
+  for (uint32_t length = 1; length < AT_MEMO_DEEPEST; length++) {
+    const struct at_memo_deep *deep = &memo->deep[at_memo_deep(key.address)];
+    if (deep->address != key.address) break;
+    uint64_t base = sp;
+    if (deep->by_rbp != 0) {
+      if (rbp_at < frame || rbp_at >= high) break;
+      base = at_memo_word(rbp_at);
+    }
+    uint64_t at = base + (uint64_t)(int64_t)deep->cfa - 8;
+    if (at < sp || at >= high || at % 8 != 0) break;
+    key.address = at_memo_word(at);
+    key.hash = at_memo_hash(key.address, key.hash, length);
+    sp = at + 8;
+    if (deep->saved != 0) rbp_at = sp + (uint64_t)(int64_t)deep->saved;
+  }
+  return key;
+}
+
+static inline __attribute__((always_inline)) struct at_memo_key at_memo_key(const struct at_memo *memo, uint64_t frame,
+                                                                            uint32_t shape) {
+  uint64_t address = at_memo_word(frame + 8);
+  struct at_memo_key key = {at_memo_hash(address, frame, shape), address};
+  if (memo->deep[at_memo_deep(address)].address != address) return key;
+  return at_memo_extend(memo, key, frame);
 }
 
 static inline uint32_t at_memo_tag(uint64_t hash) { return (uint32_t)hash | 1u; }
@@ -126,10 +165,8 @@ static inline __attribute__((always_inline)) uint32_t at_memo_lookup(const struc
 /* Site of the call, if it is known; AT_SITE_NONE: it has to be walked. */
 static inline __attribute__((always_inline)) uint32_t at_memo_find(const struct at_memo *memo, uint64_t frame,
                                                                    uint64_t stamp, uint32_t shape) {
-  uint64_t address = at_memo_word(frame + 8);
   if (AT_UNLIKELY(memo->stamp != stamp)) return AT_SITE_NONE;
-  if (at_memo_deep(memo, address)->address == address) return at_memo_find_deep(memo, frame, shape);
-  return at_memo_lookup(memo, at_memo_hash(address, frame, shape), frame, shape);
+  return at_memo_lookup(memo, at_memo_key(memo, frame, shape).hash, frame, shape);
 }
 
 #endif

@@ -29,8 +29,8 @@ static uint64_t own_start;
 static uint32_t unknown; /* at_modules_unknown was called since the last object was entered */
 
 /*
- * Objects that have a number: the claim is (start / AT_PAGE) | epoch << 45 | gone << 63, and is only ever set from 0, or to gone,
- * or anew in another epoch. First free place wins, so that no object gets two numbers.
+ * Objects that have a number: the claim is (start / AT_PAGE) | epoch << 45 | gone << 63, and is only ever set from 0, or to
+ * gone, or anew in another epoch. First free place wins, so that no object gets two numbers.
  */
 #define CLAIM_GONE ((uint64_t)1 << 63)
 static uint64_t claims[AT_MAX_MODULES];

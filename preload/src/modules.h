@@ -2,8 +2,8 @@
  * modules.h - the loaded objects: which one an address belongs to, and its number in the ring.
  *
  * Where the C library offers _dl_find_object (glibc 2.35) it is asked: lock-free, and always right. Elsewhere a table of
- * objects is kept: filled at the start and around dlclose by dl_iterate_phdr, which takes a lock and is therefore never
- * called in a hook; an address that it does not know is looked up in /proc/self/maps, at most once in a while.
+ * objects is kept: filled at the start and after dlclose by dl_iterate_phdr, which takes a lock and is therefore never
+ * called in a hook; objects that were loaded since are not known.
  *
  * An object that is unloaded takes its rules and memos with it: all that is remembered carries a stamp, which changes.
  * dlclose is interposed for that. What unloads without it (the C library's own plugins, dlclose by a symbol of the C library's

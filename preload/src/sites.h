@@ -12,8 +12,8 @@
 #include "alloc_trace.h"
 
 /*
- * Site of `depth` frames (1 to AT_MAX_FRAMES) with `flags` (enum at_site_flags). AT_SITE_OVERFLOW, and counted, when there is no
- * room. May change errno.
+ * Site of `depth` frames (1 to AT_MAX_FRAMES) with `flags` (enum at_site_flags). AT_SITE_OVERFLOW, and counted, when
+ * there is no room. May change errno.
  */
 uint32_t at_sites_number(const at_frame *frames, uint32_t depth, uint32_t flags);
 

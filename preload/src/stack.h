@@ -30,8 +30,8 @@ void at_stack_leave(struct at_stack_state *state);
 /*
  * Site of the call into the exported hook whose __builtin_frame_address(0) is `hook_frame`, in at_ring as it stands.
  *
- * `state` is NULL for calls that interrupted another one in the same thread, and for threads without one: they walk. `flags` are
- * enum at_site_flags to be added (AT_SITE_MAP). AT_SITE_OVERFLOW when there is no room for another site, which is counted
+ * `state` is NULL for calls that interrupted another one in the same thread, and for threads without one: they walk.
+ * `flags` are enum at_site_flags to be added (AT_SITE_MAP). AT_SITE_OVERFLOW when there is no room for another site, which is counted
  * in at_header.dropped_sites. Keeps errno.
  */
 uint32_t at_stack_site(struct at_stack_state *state, const void *hook_frame, uint32_t flags);
