@@ -32,7 +32,8 @@ export function judgeSite(
   { at, until, clock }: { at: number; until: number; clock: () => ActivityClock },
 ): SiteJudgement {
   const shape = birthShape(record.births, record.firstAt, record.birthsUntil, until);
-  const points = pointsUntil(record, at, profile.step);
+  // Of a few blocks nothing is said: most sites are such, and trends cost most.
+  const points = isFew(record, profile) ? null : pointsUntil(record, at, profile.step);
   const given = points ? siteTrend(points) : undefined;
   const { growth } = profile;
   const trend = given && given.points >= growth.points && given.window >= growth.window ? given : undefined;
@@ -49,8 +50,8 @@ type Signal = Pick<SiteJudgement, 'signal' | 'reason'>;
 
 function signalOf(record: SiteRecord, profile: SiteProfile, facts: Facts, clock: () => ActivityClock): Signal {
   const { shape, trend, freeRate } = facts;
-  const { freed, blocks } = profile;
-  if (record.liveSamples < (record.sampled ? blocks.sampled : blocks.exact)) return { signal: 'few', reason: 'few' };
+  const { freed } = profile;
+  if (isFew(record, profile)) return { signal: 'few', reason: 'few' };
   const nothingFreed = freeRate < freed.nothing;
   const uneven =
     facts.life < profile.ages.blink
@@ -94,6 +95,10 @@ function isEvenBefore(record: SiteRecord, { ages, blocks }: SiteProfile, ms: num
   const until = firstAt + (bins * (birthsUntil - firstAt)) / births.length;
   const shape = birthShape(births.subarray(0, bins), firstAt, until, until);
   return shape.blocks >= (sampled ? blocks.sampled : blocks.exact) && unevenness(shape, ages, false) === null;
+}
+
+function isFew({ liveSamples, sampled }: SiteRecord, { blocks }: SiteProfile): boolean {
+  return liveSamples < (sampled ? blocks.sampled : blocks.exact);
 }
 
 /** Null when no block of the site ever got old. */

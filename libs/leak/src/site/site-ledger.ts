@@ -11,7 +11,7 @@ import { tellVerdict, UNKNOWN_SITE } from './site-verdict.js';
 interface Book {
   readonly profile: SiteProfile;
   readonly records: Map<number, SiteRecord>;
-  /** Verdicts as of the newest reading. */
+  /** Verdicts until they are due again: evidence changes with time as a share of the life. */
   readonly told: Map<number, SiteVerdict>;
   at: number;
   ended: boolean;
@@ -54,10 +54,10 @@ function ledgerOf(book: Book): SiteLedger {
   return {
     observe: (observation) => observe(book, observation),
     verdict(site) {
-      const known = told.get(site);
-      if (known) return known;
       const record = records.get(site);
       if (!record) return UNKNOWN_SITE;
+      const known = told.get(site);
+      if (known && (book.ended || !isDue(record, book.profile, book.at))) return known;
       const verdict = judge(book, record);
       told.set(site, verdict);
       return verdict;
@@ -86,7 +86,7 @@ function observe(book: Book, { at, ended, birthsUntil, mode, sites }: SiteObserv
   book.ended = ended;
   book.birthsUntil = birthsUntil >= 0 && birthsUntil <= at ? birthsUntil : at;
   book.clock = null;
-  told.clear();
+  if (ended) told.clear();
   for (const figures of sites) {
     const record = records.get(figures.site) ?? createRecord(figures.site);
     records.set(figures.site, record);
@@ -101,7 +101,6 @@ function observe(book: Book, { at, ended, birthsUntil, mode, sites }: SiteObserv
   if (records.size > profile.sites) shed(book);
 }
 
-/** Evidence changes with time as a share of the life, so an old site is looked at less often. */
 function isDue({ evaluatedAt, firstAt }: SiteRecord, { every }: SiteProfile, at: number): boolean {
   return !(at - evaluatedAt < Math.max(every.minimum, every.share * (at - firstAt)));
 }

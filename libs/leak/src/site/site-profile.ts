@@ -85,7 +85,7 @@ export const SITE_PROFILE: SiteProfile = {
   },
   freed: { nothing: 0.02, some: 0.1, most: 0.5 },
   learn: 6 * SURVIVAL_MS,
-  every: { minimum: SECOND, share: 1 / 64 },
+  every: { minimum: 2 * SECOND, share: 1 / 32 },
   confirm: { life: 10 * MINUTE, held: 5 * MINUTE, blocks: 32, generations: 12 },
   clear: { evaluations: 3, held: 2 * MINUTE, share: 0.05, fall: 0.5, rearm: 10 * MINUTE },
   step: SECOND,

@@ -1,4 +1,4 @@
-import { autocorrelationInflation, mannKendall } from '../mann-kendall.js';
+import { autocorrelationInflation, kendallVariance, mannKendall } from '../mann-kendall.js';
 import { theilSen } from '../theil-sen.js';
 import { POINTS, readPoints, type LivePoints } from './live-points.js';
 
@@ -39,7 +39,7 @@ export function siteTrend(points: LivePoints): SiteTrend | undefined {
   // What never falls has no noise that could look like a trend.
   const inflation = fall < STEADY ? 1 : autocorrelationInflation(hours, blocks, n);
   const test = mannKendall(blocks, n, inflation);
-  const inBytes = theilSen(hours, bytes, n, mannKendall(bytes, n, inflation).variance);
+  const inBytes = theilSen(hours, bytes, n, kendallVariance(bytes, n) * inflation);
   const inBlocks = theilSen(hours, blocks, n, test.variance).slope;
   const span = (hours[n - 1] as number) - (hours[0] as number);
   return {

@@ -57,7 +57,7 @@ export interface SiteSnapshot {
 export interface SiteLedger {
   /** Takes a reading; one that is not newer than the last is passed over. Never throws for what the figures say. */
   observe(observation: SiteObservation): void;
-  /** The verdict as of the newest reading. A site never heard of is LEARNING. */
+  /** The verdict as of the newest reading, or of one a thirty-second of the site's life before. Unheard of: LEARNING. */
   verdict(site: number): SiteVerdict;
   forget(site: number): void;
   /** Sites known. */
