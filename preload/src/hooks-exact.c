@@ -18,26 +18,33 @@ static inline uint64_t ticks_of(struct at_thread *self, struct at_lane *lane) {
   return at_lane_ticks(self, (struct at_books){lane, false});
 }
 
+static inline void set_gate(uint64_t *gate, uint64_t value) {
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  __atomic_store_n(gate, value, __ATOMIC_RELAXED);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
 void *at_exact_malloc(size_t bytes) {
   struct at_thread *self = &at_self;
   if (AT_UNLIKELY(!at_gate_is_open(self, AT_MODE_EXACT))) return at_traced_malloc(bytes);
   const void *frame = __builtin_frame_address(0);
-  at_calling(self);
+  uint64_t *gate = self->gate, open = *gate;
+  set_gate(gate, AT_GATE_IN_REAL);
   void *block = at_real.malloc(bytes);
-  at_returned(self);
+  set_gate(gate, AT_GATE_IN_OURS);
   uint64_t address = (uint64_t)(uintptr_t)block;
   struct at_lane *lane = self->lane;
   struct at_live *entry = first_entry(address);
   if (AT_UNLIKELY(block == NULL || self->outer != NULL || entry == NULL || entry->address != 0)) {
     at_record_allocation(self, block, bytes, frame);
-    at_leave(self);
+    set_gate(gate, open);
     return block;
   }
   self->last = block;
   uint32_t site = at_stack_site(self->stack, frame, 0);
   if (AT_UNLIKELY(site >= self->counts_ready || !at_live_claim(entry, 0, address))) {
     at_record_exact(self, block, bytes, site);
-    at_leave(self);
+    set_gate(gate, open);
     return block;
   }
   struct at_live what = {.size = bytes, .ticks = ticks_of(self, lane), .site = site};
@@ -46,7 +53,7 @@ void *at_exact_malloc(size_t bytes) {
   counts->allocations += 1;
   counts->allocated_bytes += bytes;
   at_live_fill(entry, address, &what);
-  at_leave(self);
+  set_gate(gate, open);
   return block;
 }
 
@@ -56,7 +63,8 @@ void at_exact_free(void *block) {
     at_traced_free(block);
     return;
   }
-  at_returned(self);
+  uint64_t *gate = self->gate, open = *gate;
+  set_gate(gate, AT_GATE_IN_OURS);
   uint64_t address = (uint64_t)(uintptr_t)block;
   struct at_lane *lane = self->lane;
   struct at_live *entry = first_entry(address);
@@ -78,7 +86,7 @@ void at_exact_free(void *block) {
     }
     at_live_remove(entry);
   }
-  at_calling(self);
+  /* Left before: the real free has nothing to call that would be taken for the program's. */
+  set_gate(gate, open);
   at_real.free(block);
-  at_leave(self);
 }

@@ -44,7 +44,7 @@ static inline uint64_t at_lane_ticks(struct at_thread *self, struct at_books boo
   struct at_lane *lane = books.lane;
   if (AT_UNLIKELY(books.shared)) return at_clock_read();
   if (AT_LIKELY(lane->ticks_uses != 0 &&
-                lane->ticks_pulse == __atomic_load_n(&at_ring.header->control.pulse, __ATOMIC_RELAXED))) {
+                lane->ticks_pulse == __atomic_load_n(&at_header_page.header.control.pulse, __ATOMIC_RELAXED))) {
     lane->ticks_uses--;
     return lane->ticks;
   }
