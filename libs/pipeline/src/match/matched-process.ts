@@ -51,6 +51,8 @@ interface State extends MatchedProcessDeps {
   survivors: Map<string, Survivor>;
   /** State of each site as it was last told, where that was more than nothing. */
   told: Map<number, LeakState>;
+  /** Sites that changed since their verdict was last asked for. */
+  waiting: Set<number>;
   /** The site whose suspicion goes by the name of a stack: two numbers may share one. */
   openBy: Map<string, number>;
   keyframeOffset: number;
@@ -67,6 +69,7 @@ export function createMatchedProcess(deps: MatchedProcessDeps): MatchedProcess {
     stacks: new Map(),
     survivors: new Map(),
     told: new Map(remembered?.sites.map((site) => [site, remembered.ledger.verdict(site).state])),
+    waiting: new Set(),
     openBy: new Map(),
     keyframeOffset: Infinity,
   };
@@ -126,11 +129,17 @@ function matchSurvivors({ survivors }: State, chunk: AllocationChunk): void {
   }
 }
 
-/** Of what changed, and of what is under suspicion: that may be dropped by time alone. At the end, of everything. */
+/** Of what changed, when it is due, and of what is under suspicion: that may be dropped by time alone. At the end, of all. */
 function changes(state: State, chunk: AllocationChunk, before: number): Finding[] {
-  const { told, sites, ledger } = state;
-  const due = chunk.sites.filter(({ firstAt }) => isDue(chunk.at, before, firstAt)).map(({ site }) => site);
-  const candidates = new Set(chunk.state === 'ACTIVE' ? due : sites.keys());
+  const { told, sites, ledger, waiting } = state;
+  if (chunk.state === 'ACTIVE') for (const { site } of chunk.sites) waiting.add(site);
+  else for (const site of sites.keys()) waiting.add(site);
+  const candidates = new Set<number>();
+  for (const site of waiting) {
+    if (chunk.state === 'ACTIVE' && !isDue(chunk.at, before, sites.get(site)?.firstAt ?? 0)) continue;
+    candidates.add(site);
+    waiting.delete(site);
+  }
   for (const [site, before] of told) if (isSuspicion(before)) candidates.add(site);
   const findings: Finding[] = [];
   for (const site of candidates) {

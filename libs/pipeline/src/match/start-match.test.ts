@@ -130,6 +130,16 @@ describe('the match stage', () => {
     expect(stage.verdict(KEY, CACHE)!.state).not.toMatch(/SUSPECTED|CONFIRMED/);
   });
 
+  it('finds a leak so slow that its site hardly ever changes', async () => {
+    const { looks } = await recordProgram(1_500, {}, () => {}, T0, 37);
+    await match();
+    await send(...looks);
+    const all = await findings();
+    expect(all.map(({ site }) => site!.frames[0])).toContain('site_2 (server.c:32)');
+    expect(new Set(all.map(({ site }) => site!.id)).size).toBe(1);
+    expect(all[0]!.at).toBeLessThan(T0 + 1_200_000);
+  });
+
   it('knows what lives at each site, and every allocation that no free was seen of', async () => {
     const { looks } = await recordProgram(100);
     await match();

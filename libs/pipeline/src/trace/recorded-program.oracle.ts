@@ -14,12 +14,13 @@ export interface Recording {
   stacks: Map<number, SiteStack>;
 }
 
-/** A program that leaks a block a second at one site, churns at another and fills a cache at a third; then `after`. */
+/** A program that leaks a block every second (or every so many) at one site, churns at another and fills a cache at a third; then `after`. */
 export async function recordProgram(
   seconds: number,
   over: Partial<AllocationChunk> = {},
   after: (second: number, free: (site: number) => void) => void = () => {},
   from = T0,
+  every = 1,
 ): Promise<Recording> {
   const { LEAK, CHURN, CACHE } = SITES;
   let now = from;
@@ -30,7 +31,7 @@ export async function recordProgram(
   let seq = 0;
   for (let second = 0; second < seconds; second++) {
     now = from + second * 1_000;
-    process.allocate(LEAK, 1, 4_096);
+    if (second % every === 0) process.allocate(LEAK, 1, 4_096);
     process.allocate(CHURN, 3, 1_000);
     for (let count = 0; count < 3; count++) process.free(CHURN);
     if (second < 5) process.allocate(CACHE, 10, 100_000);
