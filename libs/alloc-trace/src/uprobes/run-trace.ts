@@ -85,7 +85,7 @@ export function runTrace(trace: RunningTrace): TraceSource {
       state.stopped = true;
       woken.abort();
       await looping;
-      await alone(() => trace.session.close());
+      await alone(() => settle(trace, state));
     },
   };
 }
@@ -135,6 +135,18 @@ async function turn(trace: RunningTrace, state: State): Promise<void> {
   state.lost = trace.session.pipes.lost();
 }
 
+/** The last state stands as it was when the trace was stopped. */
+async function settle(trace: RunningTrace, state: State): Promise<void> {
+  try {
+    if (state.endedAt > 0 || state.failure !== null) return;
+    trace.drain();
+    await trace.control.pause();
+    state.endedAt = traceNow();
+  } finally {
+    await trace.session.close();
+  }
+}
+
 async function end(trace: RunningTrace, state: State, how: 'gone' | 'replaced'): Promise<void> {
   trace.drain();
   state.lost = trace.session.pipes.lost();
@@ -146,7 +158,7 @@ async function end(trace: RunningTrace, state: State, how: 'gone' | 'replaced'):
 
 function observation(trace: RunningTrace, state: State): TraceObservation {
   const { ledger, sites, control } = trace;
-  const now = state.ended === null ? traceNow() : state.endedAt;
+  const now = state.endedAt > 0 ? state.endedAt : traceNow();
   const epoch = Date.now() - traceNow() / 1e6;
   const report = control.report;
   const share = Math.min(1, report.watched / Math.max(1, now - state.beganAt));

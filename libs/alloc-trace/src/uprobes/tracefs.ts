@@ -20,8 +20,10 @@ export interface Tracefs {
  */
 export async function openTracefs(): Promise<Tracefs> {
   const already = await place();
-  if (already === null) await mount();
+  const failed = already === null ? await mount().catch((cause: unknown) => cause) : undefined;
   const root = already ?? (await place());
+  // Another collector may have mounted it at the same moment.
+  if (root === null && failed !== undefined) throw failed;
   if (root === null) {
     throw new TraceError(
       'TRACE_REFUSED',

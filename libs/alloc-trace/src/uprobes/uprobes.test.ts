@@ -86,6 +86,7 @@ describe.skipIf(!here)('a process that runs without the library', { timeout: 120
     expect(totals.issued).toBe(totals.recorded + totals.cancelled + totals.dropped);
     await trace.stop();
     await trace.stop();
+    expect((await trace.observe()).totals).toEqual((await trace.observe()).totals);
     expect(instancesOf(root, target.pid)).toEqual([]);
     expect(groupsOf(root, process.pid)).toEqual([]);
     expect(target.child.exitCode).toBeNull();
