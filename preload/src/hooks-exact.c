@@ -1,6 +1,6 @@
 /*
- * The same as the general functions of hooks.c and record.c do, for threads with a lane, blocks whose first entry of the window
- * serves, and sites whose counts have memory: without a branch for anything else. What does not fit goes to the general ones.
+ * The same as the general functions of hooks.c and record.c do, for threads with a lane, blocks in the first level of the
+ * table, and sites whose counts have memory: without a branch for anything else. What does not fit goes to the general ones.
  */
 #include "hooks-exact.h"
 
@@ -8,10 +8,14 @@
 #include "lane.h"
 #include "live.h"
 
-/* The first entry of a block's window, when it has memory. */
-static inline struct at_live *first_entry(uint64_t address) {
-  uint32_t home = at_home(address, 0);
-  return AT_LIKELY(at_live_there[home / AT_LIVE_PER_GROUP]) ? at_levels[0].entries + home : NULL;
+/* The entry with this address (0: a free one) in the first level's window of the block; NULL: there is none. */
+static inline struct at_live *entry_with(uint64_t address, uint64_t block) {
+  uint32_t home = at_home(block, 0);
+  if (AT_UNLIKELY(!at_live_there[home / AT_LIVE_PER_GROUP])) return NULL;
+  struct at_live *entry = at_levels[0].entries + home;
+  for (uint32_t i = 0; i < AT_WINDOW; i++, entry++)
+    if (AT_LIKELY(__atomic_load_n(&entry->address, __ATOMIC_RELAXED) == address)) return entry;
+  return NULL;
 }
 
 static inline uint64_t ticks_of(struct at_thread *self, struct at_lane *lane) {
@@ -34,8 +38,8 @@ void *at_exact_malloc(size_t bytes) {
   set_gate(gate, AT_GATE_IN_OURS);
   uint64_t address = (uint64_t)(uintptr_t)block;
   struct at_lane *lane = self->lane;
-  struct at_live *entry = first_entry(address);
-  if (AT_UNLIKELY(block == NULL || self->outer != NULL || entry == NULL || entry->address != 0)) {
+  struct at_live *entry = entry_with(0, address);
+  if (AT_UNLIKELY(block == NULL || self->outer != NULL || entry == NULL)) {
     at_record_allocation(self, block, bytes, frame);
     set_gate(gate, open);
     return block;
@@ -67,8 +71,8 @@ void at_exact_free(void *block) {
   set_gate(gate, AT_GATE_IN_OURS);
   uint64_t address = (uint64_t)(uintptr_t)block;
   struct at_lane *lane = self->lane;
-  struct at_live *entry = first_entry(address);
-  if (AT_UNLIKELY(entry == NULL || entry->address != address || at_live_crowded || entry->interval != 0 ||
+  struct at_live *entry = entry_with(address, address);
+  if (AT_UNLIKELY(entry == NULL || at_live_crowded || entry->interval != 0 ||
                   entry->site >= self->counts_ready)) {
     at_record_free(self, block);
   } else {
