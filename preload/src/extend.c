@@ -79,7 +79,7 @@ unsigned char *at_extend_level(uint32_t level) {
 
 static void replace(void *address, uint64_t bytes) {
   static const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
-  if (address != NULL) syscall(SYS_mmap, address, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (address != NULL) syscall(SYS_mmap, address, bytes, PROT_READ | PROT_WRITE, flags, -1, 0L);
 }
 
 void at_extend_replace(void) {

@@ -110,7 +110,7 @@ static bool map_file(int file, const struct at_header *header) {
   uint64_t bytes = at_layout_first_part(header);
   unsigned char *base = at_extend_map(file, 0, bytes);
   if (base == NULL) return false;
-  void *page = (void *)syscall(SYS_mmap, &at_header_page, AT_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
+  void *page = (void *)syscall(SYS_mmap, &at_header_page, AT_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0L);
   if (page == MAP_FAILED || mprotect(base + AT_PAGE, AT_PAGE, PROT_READ | PROT_WRITE) != 0) {
     if (page != MAP_FAILED) at_file_detach(AT_MODE_DORMANT);
     syscall(SYS_munmap, base, bytes);
@@ -177,6 +177,6 @@ bool at_file_reserve(uint64_t offset, uint64_t bytes) {
 
 void at_file_detach(uint32_t mode) {
   static const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-  syscall(SYS_mmap, &at_header_page, AT_PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
+  syscall(SYS_mmap, &at_header_page, AT_PAGE, PROT_READ | PROT_WRITE, flags, -1, 0L);
   __atomic_store_n(&at_header_page.header.control.mode, mode, __ATOMIC_RELEASE);
 }

@@ -71,7 +71,7 @@ static int call_with_variables(struct exec *exec) {
   char *const *given = exec->environment != NULL ? exec->environment : none;
   size_t pointers = entries_of(given) + at_hide_count() + 2;
   size_t bytes = pointers * sizeof(char *) + at_hide_text_bytes(given);
-  void *memory = (void *)syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *memory = (void *)syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
   if (memory == MAP_FAILED) return call(exec);
   at_hide_restore(given, memory, (char *)memory + pointers * sizeof(char *));
   exec->environment = memory;

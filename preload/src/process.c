@@ -84,7 +84,7 @@ static void wipe_on_fork(void) {
 #endif
   /* The page must be private memory of no file. */
   static const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-  syscall(SYS_mmap, &at_owner_page, sizeof at_owner_page, PROT_READ | PROT_WRITE, flags, -1, 0);
+  syscall(SYS_mmap, &at_owner_page, sizeof at_owner_page, PROT_READ | PROT_WRITE, flags, -1, 0L);
   at_owner_checked = madvise(&at_owner_page, sizeof at_owner_page, MADV_WIPEONFORK) == 0;
 }
 

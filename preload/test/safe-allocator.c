@@ -19,7 +19,7 @@ static _Atomic(uint64_t) space, used;
 static uint64_t begin(void) {
   uint64_t base = atomic_load(&space);
   if (base) return base;
-  long made = syscall(SYS_mmap, NULL, SPACE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  long made = syscall(SYS_mmap, NULL, SPACE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0L);
   if (made < 0 && made > -4096) return 0;
   if (atomic_compare_exchange_strong(&space, &base, (uint64_t)made)) return (uint64_t)made;
   syscall(SYS_munmap, made, SPACE);
