@@ -1,16 +1,11 @@
 import { createProcfs, parsePidStatus } from '@tidemark/procfs';
 
-/**
- * rssAnon + swap of a process at each call, bytes; the last known value once the process is gone, null when there never
- * was one.
- */
+/** rssAnon + swap of a process at each call, bytes; null when it is gone or has no memory of its own. */
 export function watchAnonymousMemory(pid: number): () => number | null {
   const file = createProcfs().processFile(pid, 'status');
-  let known: number | null = null;
   return () => {
-    if (file.read() === 'gone') return known;
+    if (file.read() === 'gone') return null;
     const { rssAnon, vmSwap } = parsePidStatus(file.buffer.bytes, file.length);
-    if (rssAnon !== undefined) known = rssAnon + (vmSwap ?? 0);
-    return known;
+    return rssAnon === undefined ? null : rssAnon + (vmSwap ?? 0);
   };
 }

@@ -52,7 +52,7 @@ export async function buildReport(
     totals: observation.totals,
     sites: orderSites(sites),
     survivorsTotal: observation.survivorsTotal,
-    anonymousBytes: watch.anonymousBytes,
+    memory: watch.memory,
     warnings: [...observation.warnings, ...symbolizer.problems()],
   };
 }

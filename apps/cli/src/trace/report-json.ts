@@ -24,7 +24,7 @@ export function reportJson(report: TraceReport): object {
       dropped: totals.dropped,
       ...(totals.standardError === null ? {} : { standardError: totals.standardError }),
     },
-    anonymousBytes: report.anonymousBytes,
+    anonymousBytes: report.memory?.anonymous ?? null,
     explained: explainedShare(report),
     sites: report.sites.map(siteJson),
     atRisk: report.sites

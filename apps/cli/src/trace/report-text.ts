@@ -24,8 +24,12 @@ const STYLES: Readonly<Record<LeakState, Style>> = {
   SATURATING: 'warning',
 };
 const LABEL = 15;
+/** So many sites at least are told apart by where they are. */
+const TOLD_APART = 50;
 /** A command line can be a program of its own. */
 const MAX_COMMAND = 80;
+/** Names of templates fill pages; --json has them whole. */
+const MAX_NAME = 110;
 /** Stacks below the table: leaking sites always, of the others as many as make it this many. */
 const STACKS = 5;
 
@@ -38,7 +42,9 @@ export function reportText(report: TraceReport, options: TextOptions): Line[] {
     headLine(report),
     [],
     ...summary(report, leaking),
-    ...(shown.length === 0 ? [] : [[], ...siteTable(shown, options.width)]),
+    ...(shown.length === 0
+      ? []
+      : [[], ...siteTable(shown, report.sites.slice(0, Math.max(options.top, TOLD_APART)), options.width)]),
     ...omitted(report, shown.length),
     ...detailed.flatMap((site) => [[], ...siteBlock(report, site, shown.indexOf(site) + 1, options.folder)]),
   ];
@@ -103,9 +109,10 @@ function verdictLine({ sites }: TraceReport, leaking: readonly ReportSite[]): Li
 function explainedLine(report: TraceReport): Line {
   const share = explainedShare(report);
   if (share === null) return [span('unknown: the process was gone before its memory could be read', 'dim')];
-  const rest = Math.max(0, (report.anonymousBytes ?? 0) - report.totals.liveBytes);
+  const { anonymous = 0, live = 0 } = report.memory ?? {};
+  const rest = Math.max(0, anonymous - live);
   const line: Line = [
-    span(`${formatShare(share, 1)} of ${formatBytes(report.anonymousBytes)} anonymous memory is live heap seen here`),
+    span(`${formatShare(share, 1)} of ${formatBytes(anonymous)} anonymous memory is live heap seen here`),
   ];
   const much = share < 0.5 && rest > 16 * 1024 * 1024;
   return much
@@ -120,7 +127,7 @@ function lossLine({ totals }: TraceReport): Line {
     : [span(count(totals.dropped, 'call'), 'danger'), span(`: ${sum}`, 'dim')];
 }
 
-function siteTable(sites: readonly ReportSite[], width: number): Line[] {
+function siteTable(sites: readonly ReportSite[], among: readonly ReportSite[], width: number): Line[] {
   const columns: Column<ReportSite>[] = [
     { title: '#', align: 'right', cell: (site) => String(sites.indexOf(site) + 1) },
     { title: 'VERDICT', cell: ({ verdict }) => ({ text: verdict.state, style: STYLES[verdict.state] }) },
@@ -140,7 +147,7 @@ function siteTable(sites: readonly ReportSite[], width: number): Line[] {
     },
     { title: 'PER HOUR', align: 'right', cell: ({ verdict }) => formatGrowth(verdict.bytesPerHour), priority: 6 },
     { title: 'AGES', align: 'right', cell: ({ verdict }) => `${verdict.generations}/${BIRTH_BINS}`, priority: 2 },
-    { title: 'WHERE', cell: (site) => where(site, sites), flexible: true, maxWidth: 200 },
+    { title: 'WHERE', cell: (site) => where(site, among), flexible: true, maxWidth: 200 },
   ];
   return renderTable(columns, sites, { width });
 }
@@ -203,7 +210,7 @@ const STARTERS = /^(__libc_start_call_main|__libc_start_main(@.*)?|_start|start_
 function frameLines({ frames, truncated }: ReportSite, report: TraceReport, folder: string): Line[] {
   const last = frames.findLastIndex((frame) => frame.function === null || !STARTERS.test(frame.function));
   const shown = frames.slice(0, last < 0 ? frames.length : last + 1);
-  const names = shown.map((frame) => frame.function ?? '??');
+  const names = shown.map((frame) => truncate(frame.function ?? '??', MAX_NAME));
   const width = Math.min(48, Math.max(8, ...names.map((name) => name.length)));
   const lines = shown.map((frame, index): Line => {
     const foreign = frame.file !== null && frame.module !== null && baseName(frame.module) !== report.program;

@@ -54,8 +54,8 @@ export interface TraceReport {
   sites: readonly ReportSite[];
   /** Live blocks known to have outlived the survival window (all, once the process is gone), named or not. */
   survivorsTotal: number;
-  /** rssAnon + swap at the last look at which the process lived, bytes. */
-  anonymousBytes: number | null;
+  /** At the last look at which the process lived: rssAnon + swap, and the live heap then, bytes. */
+  memory: { anonymous: number; live: number } | null;
   warnings: readonly string[];
 }
 
@@ -80,9 +80,9 @@ export function orderSites(sites: readonly ReportSite[]): ReportSite[] {
  * Share of the anonymous memory that the live heap seen explains, 0 to 1; null when unknown. Blocks that were never
  * touched take no memory, so the heap can be the larger one: that counts as all of it.
  */
-export function explainedShare(report: Pick<TraceReport, 'totals' | 'anonymousBytes'>): number | null {
-  if (report.anonymousBytes === null || report.anonymousBytes <= 0) return null;
-  return Math.min(1, report.totals.liveBytes / report.anonymousBytes);
+export function explainedShare({ memory }: Pick<TraceReport, 'memory'>): number | null {
+  if (memory === null || memory.anonymous <= 0) return null;
+  return Math.min(1, memory.live / memory.anonymous);
 }
 
 /** The frame a person looks for: the innermost one of a stack. `malloc` and its kin are left out already. */

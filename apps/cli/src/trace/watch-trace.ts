@@ -14,7 +14,14 @@ export interface TraceWatch {
   readonly startedAt: number;
   /** The last look. */
   readonly observation: TraceObservation;
-  readonly anonymousBytes: number | null;
+  /** Of the last look at which the process lived: its memory, and what of the heap was alive then. */
+  readonly memory: MemorySeen | null;
+}
+
+/** Bytes at one time. */
+export interface MemorySeen {
+  anonymous: number;
+  live: number;
 }
 
 export interface WatchOptions {
@@ -36,13 +43,15 @@ export async function watchTrace(source: TraceSource, options: WatchOptions = {}
   const ledger = createSiteLedger();
   const anonymous = watchAnonymousMemory(source.pid);
   const startedAt = Date.now();
+  let memory: MemorySeen | null = null;
   for (;;) {
     const stopping = stop?.aborted ?? false;
-    const anonymousBytes = anonymous();
     const observation = await source.observe();
+    const bytes = observation.ended ? null : anonymous();
+    if (bytes !== null) memory = { anonymous: bytes, live: observation.totals.liveBytes };
     // Nothing comes after the last look: the verdict may not wait for more then.
     ledger.observe({ ...observation, ended: observation.ended || stopping });
-    const watch = { source, ledger, startedAt, observation, anonymousBytes };
+    const watch: TraceWatch = { source, ledger, startedAt, observation, memory };
     if (observation.ended || stopping) {
       stop?.removeEventListener('abort', waken);
       return watch;
