@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { copyRing, damageRing } from './support/preload-damage.js';
 import {
   buildPreload,
   clearRings,
@@ -189,5 +191,17 @@ describe.skipIf(reason)('a program that leaks at A, churns at B and holds a cach
     const done = await runTraced(rings, program('leak-churn-cache'), ['2000', '20000']);
     const report = execFileSync(program('fuzz-ring'), [ringPath(rings, done.pid), '3000', '7'], { encoding: 'utf8' });
     expect(JSON.parse(report)).toMatchObject({ rounds: 3000 });
+    const copy = join(rings, 'damaged');
+    copyRing(ringPath(rings, done.pid), copy);
+    const extents: [number, number][] = [[4096, 65_536]];
+    let readable = 0;
+    for (let seed = 1; seed <= 60; seed++) {
+      const repair = damageRing(copy, seed, extents);
+      const read = spawnSync(program('ring-dump'), ['--live', copy], { encoding: 'utf8', maxBuffer: 1 << 28 });
+      expect([0, 2], `seed ${seed} (${read.signal ?? 'no signal'})`).toContain(read.status);
+      if (read.status === 0) readable += JSON.parse(read.stdout) ? 1 : 0;
+      repair();
+    }
+    expect(readable).toBeGreaterThan(10);
   });
 });

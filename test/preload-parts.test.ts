@@ -3,7 +3,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildPreload, jsonLines, preload, whyNot } from './support/preload.js';
+import {
+  buildPreload,
+  dumpRing,
+  expectSound,
+  jsonLines,
+  preload,
+  program,
+  ringDirectory,
+  ringPath,
+  runTraced,
+  whyNot,
+  type Case,
+} from './support/preload.js';
 
 const noGcc = whyNot('parts of the preload library', ['gcc', 'g++', 'make']);
 const noClang = whyNot('the preload library compiled by clang', ['clang', 'clang++', 'make']);
@@ -18,6 +30,7 @@ for (const { compiler, reason } of compilers) {
     let out: string;
     beforeAll(() => {
       out = mkdtempSync(join(tmpdir(), `tidemark-parts-${compiler}-`));
+      buildPreload();
       buildPreload('unit-tests', `CC=${compiler}`, `TEST_OUT=${out}`);
     }, 300_000);
     afterAll(() => out && rmSync(out, { recursive: true, force: true }));
@@ -53,13 +66,31 @@ for (const { compiler, reason } of compilers) {
       }
     }, 60_000);
 
-    it('compiles without a warning', () => {
-      const build = join(out, 'library');
-      const made = execFileSync('make', ['-C', preload, `CC=${compiler}`, `OUT=${build}`, 'all'], {
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      expect(made).not.toMatch(/warning:/);
-    }, 120_000);
+    it('compiles without a warning, and then counts as it should, with undefined behaviour trapped too', async () => {
+      const rings = ringDirectory();
+      try {
+        for (const [name, flags] of Object.entries({
+          plain: [],
+          trapped: ['CFLAGS=-O1 -g -fsanitize=undefined -fno-sanitize=alignment -fsanitize-undefined-trap-on-error'],
+        })) {
+          const build = join(out, name);
+          const made = execFileSync('make', ['-C', preload, `CC=${compiler}`, `OUT=${build}`, ...flags, 'all'], {
+            encoding: 'utf8',
+          });
+          expect(made).not.toMatch(/warning:/);
+          for (const mode of ['exact', 'sampled'] as const) {
+            const env = { LD_PRELOAD: join(build, 'libtidemark.so') };
+            const done = await runTraced(rings, program('threads'), ['3', '200000'], { mode, interval: 2048, env });
+            expect({ status: done.status, signal: done.signal }).toEqual({ status: 0, signal: null });
+            const [one] = jsonLines<Case>(done.stdout);
+            expect(one?.seen.allocations).toBe(one?.expected.allocations);
+            expect(one?.seen.frees).toBe(one?.expected.frees);
+            expectSound(dumpRing(ringPath(rings, done.pid)));
+          }
+        }
+      } finally {
+        rmSync(rings, { recursive: true, force: true });
+      }
+    }, 240_000);
   });
 }
