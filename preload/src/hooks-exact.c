@@ -36,17 +36,19 @@ void *at_exact_malloc(size_t bytes) {
   set_gate(gate, AT_GATE_IN_REAL);
   void *block = at_real.malloc(bytes);
   set_gate(gate, AT_GATE_IN_OURS);
-  uint64_t address = (uint64_t)(uintptr_t)block;
-  struct at_lane *lane = self->lane;
-  struct at_live *entry = entry_with(0, address);
-  if (AT_UNLIKELY(block == NULL || self->outer != NULL || entry == NULL)) {
+  if (AT_UNLIKELY(block == NULL || self->outer != NULL)) {
     at_record_allocation(self, block, bytes, frame);
     set_gate(gate, open);
     return block;
   }
   self->last = block;
+  uint64_t address = (uint64_t)(uintptr_t)block;
+  struct at_lane *lane = self->lane;
+  /* The table is larger than the caches: its line is on the way while the site is looked for. */
+  __builtin_prefetch(at_levels[0].entries + at_home(address, 0), 1);
   uint32_t site = at_stack_site(self->stack, frame, 0);
-  if (AT_UNLIKELY(site >= self->counts_ready || !at_live_claim(entry, 0, address))) {
+  struct at_live *entry = entry_with(0, address);
+  if (AT_UNLIKELY(entry == NULL || site >= self->counts_ready || !at_live_claim(entry, 0, address))) {
     at_record_exact(self, block, bytes, site);
     set_gate(gate, open);
     return block;
