@@ -69,7 +69,7 @@ export interface SiteFigures {
   firstAt: number;
   /**
    * Live blocks by birth: BIRTH_BINS equal bins over [firstAt, TraceObservation.birthsUntil]. Counts blocks known, not
-   * estimates. How many bins are not empty is the number of distinct ages alive (GenCount).
+   * estimates. Where allocations are watched in windows, the bins are of the time watched between the two. How many bins are not empty is the number of distinct ages alive (GenCount).
    */
   births: readonly number[];
 }

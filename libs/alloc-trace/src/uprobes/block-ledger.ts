@@ -10,6 +10,8 @@ export interface Window {
   openedAt: number;
   closedAt: number | null;
   gap: number;
+  /** Nanoseconds watched before it was opened, in all. */
+  before: number;
 }
 
 export interface Block {
@@ -40,6 +42,8 @@ export interface Site {
   id: number;
   stack: RawStack;
   firstAt: number;
+  /** `firstAt` in nanoseconds watched; undefined before its first allocation. */
+  firstWatched?: number;
   sums: Sums;
   /** In the open window. */
   open: { count: number; bytes: number; squares: number };
@@ -56,6 +60,11 @@ export function weightOf(window: Window, now: number): number {
   if (window.gap <= 0) return 1;
   const length = Math.max(1, (window.closedAt ?? now) - window.openedAt);
   return Math.min(MAX_WEIGHT, (window.gap + length) / length);
+}
+
+/** A time within a window, or after it, on a clock that runs only while allocations are watched; nanoseconds. */
+export function watchedAt(window: Window, time: number): number {
+  return window.before + Math.max(0, Math.min(time, window.closedAt ?? time) - window.openedAt);
 }
 
 export function emptySums(): Sums {
@@ -80,6 +89,8 @@ export interface BlockLedger {
   readonly counts: { calls: number; cancelled: number; noRoom: number; unseen: number; unknown: number };
   openWindow(at: number): void;
   closeWindow(at: number): void;
+  /** Nanoseconds in which allocations were watched, until `now`. */
+  watchedUntil(now: number): number;
   /** From here on every free is seen. */
   beginCoverage(at: number): void;
   /** From here on frees go unseen. */
@@ -94,6 +105,7 @@ export interface LedgerState {
   blocks: Map<number, Block>;
   window: Window | null;
   lastClosed: number;
+  watched: number;
   windows: number;
   gapped: number;
   coveredFrom: number | null;
@@ -107,6 +119,7 @@ export function blockLedger(begin: number, maxBlocks: number): BlockLedger {
     blocks: new Map(),
     window: null,
     lastClosed: begin,
+    watched: 0,
     windows: 0,
     gapped: 0,
     coveredFrom: null,
@@ -138,11 +151,13 @@ export function blockLedger(begin: number, maxBlocks: number): BlockLedger {
     counts,
     openWindow: (at) => openWindow(state, at),
     closeWindow: (at) => closeWindow(state, at),
+    watchedUntil: (now) => (state.window === null ? state.watched : watchedAt(state.window, now)),
     beginCoverage: (at) => void (state.coveredFrom ??= at),
     endCoverage: (at) => endCoverage(state, at),
     allocated: (time, address, size, site) => {
       if (state.window === null || !(size <= Number.MAX_SAFE_INTEGER)) return;
       counts.calls += 1;
+      site.firstWatched ??= watchedAt(state.window, time);
       countAllocation(state, site, size);
       // The address is given out again: its free went unseen.
       if (state.blocks.delete(address)) counts.unseen += 1;
@@ -166,7 +181,8 @@ function openWindow(state: LedgerState, at: number): void {
   if (state.window !== null) return;
   const gap = Math.max(0, at - state.lastClosed);
   // The first window begins the trace: nothing lies before it.
-  state.window = { number: state.windows, openedAt: at, closedAt: null, gap: state.windows === 0 ? 0 : gap };
+  const { windows: number, watched: before } = state;
+  state.window = { number, openedAt: at, closedAt: null, gap: number === 0 ? 0 : gap, before };
   state.windows += 1;
 }
 
@@ -175,6 +191,7 @@ function closeWindow(state: LedgerState, at: number): void {
   if (window === null) return;
   window.closedAt = Math.max(at, window.openedAt + 1);
   state.lastClosed = window.closedAt;
+  state.watched = watchedAt(window, window.closedAt);
   state.window = null;
   if (window.gap > 0) state.gapped += 1;
   for (const site of state.touched) {

@@ -1,5 +1,5 @@
 import { BIRTH_BINS, type SiteFigures, type Survivor, type TraceErrors, type TraceTotals } from '@tidemark/contracts';
-import { addWindow, weightOf, type Block, type BlockLedger, type Site, type Sums } from './block-ledger.js';
+import { addWindow, watchedAt, weightOf, type Block, type BlockLedger, type Site, type Sums } from './block-ledger.js';
 
 export interface ObservationInput {
   ledger: BlockLedger;
@@ -71,8 +71,10 @@ export function observeLedger(input: ObservationInput): Observed {
     one.samples += 1;
     one.countVariance += weight * (weight - 1);
     one.bytesVariance += weight * (weight - 1) * block.size ** 2;
-    const span = Math.max(1, now - block.site.firstAt);
-    const bin = Math.floor(((block.time - block.site.firstAt) / span) * BIRTH_BINS);
+    // Bins of the time that was watched: in all of it, births would come in as many heaps as there were windows.
+    const first = block.site.firstWatched ?? 0;
+    const span = Math.max(1, ledger.watchedUntil(now) - first);
+    const bin = Math.floor(((watchedAt(block.window, block.time) - first) / span) * BIRTH_BINS);
     one.births[Math.min(BIRTH_BINS - 1, Math.max(0, bin))]! += 1;
     if (ended || ledger.isSurvivor(block, now)) one.survivors.push(block);
   }
