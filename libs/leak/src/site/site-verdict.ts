@@ -88,7 +88,7 @@ const WHY: Record<SiteReason, string> = {
 };
 
 function messageOf(record: SiteRecord, { life, shape, oldFreeRate, reason }: SiteJudgement): string {
-  const about = record.sampled ? 'about ' : '';
+  const about = record.sampled ? 'About ' : '';
   const blocks = Math.round(record.liveCount);
   const alive = `${about}${blocks} ${blocks === 1 ? 'block' : 'blocks'} (${size(record.liveBytes)})`;
   const ages = reason === 'even' ? ` (${shape.generations} ages over ${duration(life)})` : '';
@@ -106,7 +106,7 @@ function size(bytes: number): string {
 }
 
 function duration(ms: number): string {
-  if (ms < 1000) return `${ms.toPrecision(2)} ms`;
+  if (ms < 1000) return `${ms < 10 ? ms.toPrecision(2) : Math.round(ms)} ms`;
   if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
   return ms < 2 * HOUR ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / HOUR)} h`;
 }
