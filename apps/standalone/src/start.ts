@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createSymbolizer, openTrace } from '@tidemark/alloc-trace';
+import { createSymbolizer, openTrace, sweepRunDirectories } from '@tidemark/alloc-trace';
 import { TOPICS } from '@tidemark/contracts';
 import { createMemoryEventLog, type EventLog } from '@tidemark/event-log';
 import { startGraphServer, startLiveFeed, type GraphServer, type LiveFeed } from '@tidemark/graph';
@@ -198,6 +198,7 @@ async function runTrace(parts: Parts, log: EventLog): Promise<void> {
     boot: readBoot(procRoot),
     openTrace: (request) => openTrace(request),
     symbolize: (frames) => symbolizer.symbolize(frames),
+    sweep: () => sweepRunDirectories(),
     processes: createProcessLookup({ procRoot, redact, commandLineLength }),
     ...config.trace,
     logger: logger.child({ part: 'trace' }),

@@ -6,7 +6,7 @@ export { libraryPath } from './library/library-path.js';
 export * from './library/library-trace.js';
 export { makeRunDirectory, RUN_FOLDERS } from './library/run-directory.js';
 export { startTraced } from './library/start-traced.js';
-export { sweepRings, type SweepOptions } from './library/sweep-rings.js';
+export { sweepRings, sweepRunDirectories, type SweepOptions } from './library/sweep-rings.js';
 export * from './library/trace-deps.js';
 export * from './library/traced-program.js';
 export * from './open-trace.js';

@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createRingWriter } from '../ring/ring-writer.oracle.js';
 import { watchProcess } from './process-watch.js';
-import { sweepRings } from './sweep-rings.js';
+import { sweepRings, sweepRunDirectories } from './sweep-rings.js';
 
 let folder: string;
 
@@ -38,5 +38,18 @@ describe('sweeping a run directory', () => {
     // The change of the inode itself is new.
     expect(sweepRings(folder)).toEqual([]);
     expect(sweepRings(join(folder, 'nowhere'))).toEqual([]);
+  });
+
+  it('looks into the run directories of all users, and follows no link', () => {
+    for (const user of ['tidemark.0', 'tidemark.1000', 'other.1000', 'elsewhere']) mkdirSync(join(folder, user));
+    symlinkSync(join(folder, 'elsewhere'), join(folder, 'tidemark.7'));
+    for (const place of ['tidemark.0/7.ring', 'tidemark.1000/8.ring', 'other.1000/9.ring', 'elsewhere/9.ring']) {
+      writeFileSync(join(folder, place), '');
+    }
+    expect(sweepRunDirectories(folder, { keepMs: 0 }).sort()).toEqual([
+      join(folder, 'tidemark.0/7.ring'),
+      join(folder, 'tidemark.1000/8.ring'),
+    ]);
+    expect(existsSync(join(folder, 'elsewhere/9.ring'))).toBe(true);
   });
 });

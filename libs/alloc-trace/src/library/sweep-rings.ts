@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { readLayout } from '../ring/header.js';
 import { openRingFile } from '../ring/ring-file.js';
@@ -27,6 +27,20 @@ export function sweepRings(directory: string, options: SweepOptions = {}): strin
   return old.filter((name) => {
     const owner = ownerOf(join(directory, name));
     return (owner === null || !running.has(owner)) && remove(join(directory, name));
+  });
+}
+
+/** Default run directories of the library, one for each user: `/dev/shm/tidemark.<uid>`. */
+const RUN_DIRECTORY = /^tidemark\.\d+$/;
+
+/** Sweeps the run directories of all users of this host. Returns the paths that were removed; never throws. */
+export function sweepRunDirectories(folder = '/dev/shm', options: SweepOptions = {}): string[] {
+  const directories = namesIn(folder).filter((name) => RUN_DIRECTORY.test(name));
+  return directories.flatMap((name) => {
+    const directory = join(folder, name);
+    // A link could lead anywhere.
+    if (lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
+    return sweepRings(directory, options).map((ring) => join(directory, ring));
   });
 }
 

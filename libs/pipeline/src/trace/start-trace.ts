@@ -29,6 +29,8 @@ export interface TraceDeps {
   interval?: number;
   /** How long a process may take until it can be traced, milliseconds. Default 30,000. */
   openTimeoutMs?: number;
+  /** Removes what processes that were killed left behind, and names it; called now and then. */
+  sweep?: () => readonly string[];
   /** Bytes of one trace that may wait while the log is away. Default 4 MiB. */
   bytesPerTrace?: number;
 }
@@ -40,6 +42,7 @@ export interface TraceStage extends Stage {
 
 /** How long the control topic may be silent before its end counts as reached. */
 const QUIET_MS = 1_000;
+const SWEEP_MS = 60_000;
 
 interface Desk {
   book: ControlBook;
@@ -85,6 +88,7 @@ export function startTrace(deps: TraceDeps): TraceStage {
     await subscription.ready;
     await openDesk(desk, stop.signal);
     condition = 'running';
+    void sweepNowAndThen(deps, clock, stop.signal);
   });
   ready.catch(() => {});
 
@@ -112,6 +116,14 @@ export function startTrace(deps: TraceDeps): TraceStage {
     }),
     drain: (deadlineMs) => (draining ??= drain(deadlineMs)),
   };
+}
+
+async function sweepNowAndThen({ sweep, logger }: TraceDeps, clock: Clock, stopped: AbortSignal): Promise<void> {
+  while (sweep && !stopped.aborted) {
+    const removed = sweep();
+    if (removed.length > 0) logger.info({ removed: removed.length }, 'ring files of killed processes were removed');
+    await clock.sleep(SWEEP_MS, stopped);
+  }
 }
 
 function createParts(deps: TraceDeps, clock: Clock) {
