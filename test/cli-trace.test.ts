@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,6 +8,9 @@ import { buildPreload, library, program, whyNot } from './support/preload.js';
 import { leakingSites, siteThrough, type TraceReportJson } from './support/trace-report.js';
 import { until } from './support/until.js';
 
+const isRoot = process.getuid?.() === 0;
+if (!isRoot && process.env['CI'] === 'true') throw new Error('kernel probes take root: CI runs as root');
+const noProbes = isRoot ? false : 'kernel probes take root';
 const reason = whyNot('programs traced by the command', ['gcc', 'g++', 'make', 'sh']);
 
 interface Truth {
@@ -121,8 +124,9 @@ describe.skipIf(reason)('tidemark trace of a program', () => {
       '-c',
       'trap "exit 3" TERM; echo up; while :; do sleep 0.1; done',
     ]);
-    await until('the program to be up', () => running.stdout().includes('up'), 30_000);
-    running.child.kill('SIGTERM');
+    await until('the program to be up', () => running.stdout().includes('up'), 30_000).finally(() =>
+      running.child.kill('SIGTERM'),
+    );
     expect(await running.finished).toMatchObject({ status: 3, stdout: 'up\n' });
     expect(readFileSync(join(folder, 'stopped.txt'), 'utf8')).toContain('exit status 3');
   }, 60_000);
@@ -228,6 +232,30 @@ describe.skipIf(reason)('tidemark trace of a program', () => {
       rmSync(env.TIDEMARK_DIR, { recursive: true, force: true });
     }
   }, 90_000);
+
+  it.skipIf(noProbes !== false)(
+    'names the leak of a server that runs without the library, and leaves no probe behind',
+    async () => {
+      const child = spawn(program('leak-churn-cache'), ['30000', '300000', '60'], { stdio: 'ignore' });
+      try {
+        const done = await runCli(['trace', '--json', '--pid', String(child.pid), '--duration', '45']);
+        expect(done.status).toBe(0);
+        const found = JSON.parse(done.stdout) as TraceReportJson;
+        expect(found).toMatchObject({ means: 'uprobes', process: { pid: child.pid, exit: null } });
+        expect(leakingSites(found).map(({ frames }) => frames[1]?.function)).toEqual(['leak_at_a']);
+        const { totals } = found;
+        expect(totals.recorded + totals.cancelled + totals.dropped).toBe(totals.issued);
+        expect(child.exitCode).toBeNull();
+        const probes = readFileSync('/sys/kernel/tracing/uprobe_events', 'utf8').split('\n');
+        expect(probes.filter((line) => line.includes('tidemark_'))).toEqual([]);
+        const instances = readdirSync('/sys/kernel/tracing/instances');
+        expect(instances.filter((name) => name.startsWith('tidemark-'))).toEqual([]);
+      } finally {
+        child.kill('SIGKILL');
+      }
+    },
+    120_000,
+  );
 
   it('says that there is no such process', async () => {
     const { status, stderr } = await runCli(['trace', '--pid', '4194303']);

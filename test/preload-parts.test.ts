@@ -94,3 +94,21 @@ for (const { compiler, reason } of compilers) {
     }, 240_000);
   });
 }
+
+describe.skipIf(noGcc)('stacks of the preload library', () => {
+  it.each([
+    ['check-stack', 'are those that libgcc walks, and what is remembered of them names no other caller'],
+    ['check-stack-verify', 'are walked again on each hit of what is remembered, and found the same'],
+    ['check-stack-asan', 'are walked within bounds'],
+  ])(
+    '%s: %s',
+    (target) => {
+      const done = spawnSync('make', ['-s', '-C', preload, target], { encoding: 'utf8', maxBuffer: 1 << 26 });
+      expect(done.status, done.stderr).toBe(0);
+      const lines = done.stdout.split('\n').filter((line) => line.includes(' compared, '));
+      expect(lines.length).toBeGreaterThan(8);
+      for (const line of lines) expect(line).toMatch(/ 0 wrong, 0 differ$/);
+    },
+    200_000,
+  );
+});

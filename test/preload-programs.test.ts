@@ -43,6 +43,8 @@ const PROGRAMS: [string, string[]][] = [
     ['--norc', '-c', 'a=(x{1..2000}); echo ${#a[@]} $(echo sub; ls / | head -1) <(true) >/dev/null; kill -TERM $$'],
   ],
   ['git', ['--version']],
+  // At a fixed address, with operators new and delete of its own.
+  [process.execPath, ['-e', 'console.log(JSON.stringify(Array.from({ length: 100000 }, (_, i) => ({ i })).length))']],
   ['false', []],
 ];
 
@@ -136,6 +138,17 @@ describe.skipIf(reason)('real programs under the preload library', () => {
       const program = join(import.meta.dirname, '../preload/build/test/entry-points');
       const done = await runTraced(rings, 'valgrind', ['--tool=none', '-q', program]);
       expect({ status: done.status, signal: done.signal }).toEqual({ status: 0, signal: null });
+    },
+    120_000,
+  );
+
+  it.skipIf(noValgrind).each(['exact', 'sampled', 'dormant'] as const)(
+    'touches no memory that is not its own, by memcheck, in %s mode',
+    async (mode) => {
+      const program = join(import.meta.dirname, '../preload/build/test/leak-churn-cache');
+      const done = await runTraced(rings, 'valgrind', ['-q', '--error-exitcode=9', program, '200', '3000'], { mode });
+      expect({ status: done.status, stderr: done.stderr }).toEqual({ status: 0, stderr: '' });
+      expect(readdirSync(rings)).toContain(`${done.pid}.ring`);
     },
     120_000,
   );

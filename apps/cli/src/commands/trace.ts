@@ -32,7 +32,7 @@ export function traceCommand(context: CommandContext): Command {
     .option('--mode <mode>', 'exact (default for a program) or sampled (default with --pid)', oneOf(MODES))
     .option('--interval <bytes>', 'sampled: mean bytes between samples', interval, 512 * 1024)
     .option('--stacks <which>', 'full, or caller only, which costs less', oneOf(STACKS), 'full')
-    .option('--duration <seconds>', 'with --pid: how long to look (default: until Ctrl-C)', wholeNumber(1, 31_536_000))
+    .option('--duration <seconds>', 'with --pid: how long to look (default: until Ctrl-C)', wholeNumber(1, 2_000_000))
     .option('--children', 'a report for each child process, too')
     .option('-o, --output <file>', 'write the report there', nonEmpty)
     .option('--flamegraph <file>', 'write a flame graph of the live bytes (SVG)', nonEmpty)

@@ -7,6 +7,9 @@ import type { Traced } from './run-trace.js';
 import { isLeaking } from './trace-report.js';
 import { watchTrace, type TraceWatch } from './watch-trace.js';
 
+/** Longest delay of a timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** Attaches to the process of `--pid` until it ends, the time is over, or the person has seen enough. */
 export async function traceProcess(context: CommandContext, options: TraceOptions): Promise<Traced> {
   const pid = options.pid ?? 0;
@@ -36,8 +39,14 @@ export async function traceProcess(context: CommandContext, options: TraceOption
   }
 }
 
+/** Aborts when the command is asked to stop, or the time is over. (AbortSignal.any forgets its timer in Node 20.) */
 function stopSignal({ signal }: CommandContext, seconds: number | undefined): AbortSignal {
-  return seconds === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort, { once: true });
+  if (seconds !== undefined) setTimeout(abort, Math.min(seconds * 1000, MAX_TIMER_MS)).unref();
+  return stop.signal;
 }
 
 /** One line on a terminal that is written over at each look; nothing elsewhere but one remark. */
