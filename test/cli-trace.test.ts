@@ -23,6 +23,12 @@ interface Truth {
   leaked: [address: string, size: number][];
 }
 
+/** A process that this one has started; undefined while there is none. */
+function childOf(pid: number): number | undefined {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return children === '' ? undefined : Number(children.split(' ')[0]);
+}
+
 describe.skipIf(reason)('tidemark trace of a program', () => {
   let folder: string;
   const report = (name = 'report.json') => JSON.parse(readFileSync(join(folder, name), 'utf8')) as TraceReportJson;
@@ -130,6 +136,26 @@ describe.skipIf(reason)('tidemark trace of a program', () => {
     expect(await running.finished).toMatchObject({ status: 3, stdout: 'up\n' });
     expect(readFileSync(join(folder, 'stopped.txt'), 'utf8')).toContain('exit status 3');
   }, 60_000);
+
+  it('loses nothing while the reader stands still for a minute', async () => {
+    const report = join(folder, 'stopped-reader.json');
+    const options = ['trace', '--json', '-o', report, '--', program('leak-churn-cache'), '6000', '200000', '70'];
+    const running = startCli(options);
+    await until('a program to be traced', () => childOf(running.child.pid ?? 0), 30_000);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    running.child.kill('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+    running.child.kill('SIGCONT');
+    const { status, stdout } = await running.finished;
+    expect(status).toBe(0);
+    const truth = JSON.parse(stdout) as Truth;
+    const found = JSON.parse(readFileSync(report, 'utf8')) as TraceReportJson;
+    expect(found.totals.dropped).toBe(0);
+    expect(found.totals.recorded + found.totals.cancelled).toBe(found.totals.issued);
+    expect(siteThrough(found, 'leak_at_a')).toMatchObject({ liveCount: 6000, liveBytes: truth.leakedBytes });
+    expect(siteThrough(found, 'churn_at_b').frees).toBe(truth.churned);
+    expect(leakingSites(found).map(({ frames }) => frames[1]?.function)).toEqual(['leak_at_a']);
+  }, 180_000);
 
   it('follows a chain of execs, and children only when asked', async () => {
     const leak = program('leak-churn-cache');

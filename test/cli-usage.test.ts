@@ -26,7 +26,7 @@ describe('the tidemark command without a server', () => {
   it('lists its commands and exit codes', async () => {
     const { status, stdout } = await runCli(['--help']);
     expect(status).toBe(0);
-    for (const command of ['up', 'top', 'ps', 'node', 'cluster', 'findings', 'detect', 'doctor']) {
+    for (const command of ['up', 'top', 'ps', 'node', 'cluster', 'findings', 'trace', 'detect', 'doctor']) {
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
     }
     expect(stdout).toContain('2  no Tidemark API answers');

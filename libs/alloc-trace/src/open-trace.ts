@@ -1,6 +1,7 @@
 import { TraceError } from './errors.js';
 import { openLibraryTrace, type LibraryTraceOptions } from './library/library-trace.js';
 import type { TraceRequest, TraceSource } from './trace-source.js';
+import type { Refusal } from './traceable/refusal.js';
 import { traceMeans } from './traceable/trace-means.js';
 import { openUprobeTrace, type UprobeDeps } from './uprobes/index.js';
 
@@ -15,13 +16,28 @@ export interface OpenTraceOptions {
  */
 export async function openTrace(request: TraceRequest, options: OpenTraceOptions = {}): Promise<TraceSource> {
   const found = traceMeans(request.pid);
-  // Who may mount tracefs gets it mounted.
-  if (found.means === null && found.refusal.code !== 'NO_TRACEFS') {
-    const { code, sentence } = found.refusal;
-    const gone = code === 'NO_PROCESS' || code === 'ZOMBIE';
-    const denied = code === 'NO_PRIVILEGE';
-    throw new TraceError(gone ? 'TRACE_GONE' : denied ? 'TRACE_DENIED' : 'TRACE_REFUSED', sentence);
+  if (found.means !== null) {
+    const isPreloaded = found.means === 'LIBRARY';
+    return isPreloaded ? openLibraryTrace(request, options.library) : openUprobeTrace(request, options.uprobes);
   }
-  if (found.means === 'LIBRARY') return openLibraryTrace(request, options.library);
-  return openUprobeTrace(request, options.uprobes);
+  // Who may mount tracefs gets it mounted.
+  if (found.refusal.code === 'NO_TRACEFS') return openUprobeTrace(request, options.uprobes);
+  if (found.refusal.code === 'STATIC') return openStatic(request, options, found.refusal);
+  throw refused(found.refusal);
+}
+
+/** A static binary can be probed while it has its symbols; without them the first reason is the better one. */
+async function openStatic(request: TraceRequest, options: OpenTraceOptions, refusal: Refusal): Promise<TraceSource> {
+  try {
+    return await openUprobeTrace(request, options.uprobes);
+  } catch (error) {
+    if (error instanceof TraceError && error.code === 'TRACE_REFUSED') throw refused(refusal);
+    throw error;
+  }
+}
+
+function refused({ code, sentence }: Refusal): TraceError {
+  const gone = code === 'NO_PROCESS' || code === 'ZOMBIE';
+  const denied = code === 'NO_PRIVILEGE';
+  return new TraceError(gone ? 'TRACE_GONE' : denied ? 'TRACE_DENIED' : 'TRACE_REFUSED', sentence);
 }
