@@ -280,7 +280,7 @@ struct at_lane {
 
 /*
  * A live block. Entries lie in AT_LEVELS tables, each larger than the one before; a block goes to the first level that has
- * a free entry among the AT_WINDOW that start at its home (at_home). The entry is claimed by compare and swap of
+ * a free entry among the AT_WINDOW that start at its home (at_home; above level 0 one of several, at_home_of_choice). The entry is claimed by compare and swap of
  * `address`, and given back by a plain store: only the owner of a block may free it. `check` is 16 bits of at_check over
  * the other fields: a reader that caught the entry half-written sees that it does not fit.
  */
@@ -303,6 +303,16 @@ struct at_live {
 static inline uint32_t at_home(uint64_t address, uint32_t level) {
   uint64_t mixed = (address >> 3) * 0x9e3779b97f4a7c15ULL;
   return ((uint32_t)(mixed >> 32) & (AT_LEVEL_ENTRIES(level) - 1u)) & ~(AT_WINDOW - 1u);
+}
+
+/*
+ * Above level 0 a block may also lie in one of the windows of choices 1 to AT_CHOICES - 1, so that a level is nearly full before
+ * the next one, which is eight times as large, is begun.
+ */
+#define AT_CHOICES 4u
+
+static inline uint32_t at_home_of_choice(uint64_t address, uint32_t level, uint32_t choice) {
+  return at_home(address + ((uint64_t)choice << 40), level);
 }
 
 static inline uint16_t at_check(uint64_t address, uint64_t size, uint64_t ticks, uint32_t site) {

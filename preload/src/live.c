@@ -51,25 +51,38 @@ static bool make_room(uint32_t level, uint32_t home) {
   return true;
 }
 
+static uint32_t choices_in(uint32_t level) {
+  return level == 0 ? 1 : AT_CHOICES;
+}
+
 struct at_live *at_live_claim_elsewhere(uint64_t address) {
   for (uint32_t level = 0; level < AT_LEVELS && at_ring.header->live[level].capacity != 0; level++) {
-    uint32_t home = at_home(address, level);
-    if (!make_room(level, home)) return NULL;
-    /* Before the claim: who frees the block must look here. */
-    note_level(level);
-    struct at_live *entry = claim_in(window_of(level, home), address);
-    if (entry != NULL) return entry;
+    for (uint32_t choice = 0; choice < choices_in(level); choice++) {
+      uint32_t home = at_home_of_choice(address, level, choice);
+      if (!make_room(level, home)) return NULL;
+      /* Before the claim: who frees the block must look here. */
+      note_level(level);
+      struct at_live *entry = claim_in(window_of(level, home), address);
+      if (entry != NULL) return entry;
+    }
   }
+  return NULL;
+}
+
+static struct at_live *find_in(uint32_t level, uint32_t home, uint64_t address) {
+  if (!at_live_is_there(&at_levels[level], home)) return NULL;
+  struct at_live *window = window_of(level, home);
+  for (uint32_t i = 0; i < AT_WINDOW; i++)
+    if (at_live_is_of(&window[i], address)) return &window[i];
   return NULL;
 }
 
 struct at_live *at_live_find_elsewhere(uint64_t address) {
   for (uint32_t level = 1; level < __atomic_load_n(&at_levels_used, __ATOMIC_RELAXED); level++) {
-    uint32_t home = at_home(address, level);
-    if (!at_live_is_there(&at_levels[level], home)) continue;
-    struct at_live *window = window_of(level, home);
-    for (uint32_t i = 0; i < AT_WINDOW; i++)
-      if (at_live_is_of(&window[i], address)) return &window[i];
+    for (uint32_t choice = 0; choice < AT_CHOICES; choice++) {
+      struct at_live *entry = find_in(level, at_home_of_choice(address, level, choice), address);
+      if (entry != NULL) return entry;
+    }
   }
   return NULL;
 }
