@@ -34,10 +34,11 @@ describe('opening a trace', () => {
     });
   });
 
-  it.skipIf(noCompiler)('of a static program names the reason', async () => {
+  it.skipIf(noCompiler)('of a static program without symbols names the reason', async () => {
     const source = join(folder, 'pause.c');
     writeFileSync(source, '#include <unistd.h>\nint main(void) { return pause(); }\n');
-    execFileSync('cc', ['-static', '-o', join(folder, 'pause'), source]);
+    // With its symbols it could be probed.
+    execFileSync('cc', ['-static', '-s', '-o', join(folder, 'pause'), source]);
     const pid = await start(join(folder, 'pause'));
     await expect(openTrace({ pid, mode: 'SAMPLED' })).rejects.toMatchObject({
       code: 'TRACE_REFUSED',

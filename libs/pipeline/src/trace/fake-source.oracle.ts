@@ -11,6 +11,8 @@ export interface FakeProcess {
   end(): void;
   /** Every look fails with this until it is undefined again. */
   failure: Error | undefined;
+  /** So many looks fail with it, at most. */
+  failures: number;
   readonly stopped: boolean;
   readonly looks: number;
 }
@@ -26,6 +28,7 @@ export function createFakeProcess(pid: number, now: () => number = () => Date.no
   const has = { ended: false, stopped: false, looks: 0, addresses: 0x7f00_0000_0000 };
   const fake: FakeProcess = {
     failure: undefined,
+    failures: Infinity,
     get stopped() {
       return has.stopped;
     },
@@ -53,7 +56,7 @@ export function createFakeProcess(pid: number, now: () => number = () => Date.no
       pid,
       async observe() {
         has.looks++;
-        if (fake.failure) throw fake.failure;
+        if (fake.failure && fake.failures-- > 0) throw fake.failure;
         return look(sites, now(), has.ended);
       },
       stackOf: (site) => (sites.has(site) ? { frames: [rawFrame(site), rawFrame(0)], truncated: false } : undefined),
