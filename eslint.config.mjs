@@ -16,6 +16,7 @@ const homes = {
   'lib:event-log': ['kafkajs'],
   'lib:history': ['@clickhouse/*', 'chdb'],
   'lib:graph': ['graphql', '@nestjs/graphql', '@nestjs/apollo', '@apollo/*'],
+  'lib:control': ['@nestjs/microservices'],
 };
 const projects = [
   'contracts',
@@ -28,8 +29,10 @@ const projects = [
   'live',
   'pipeline',
   'graph',
+  'control',
 ];
-const bans = [...projects.map((name) => `lib:${name}`), 'app:standalone', 'app:cli'].map((tag) => ({
+const apps = ['standalone', 'cli', 'collector', 'processor', 'writer', 'api', 'web'];
+const bans = [...projects.map((name) => `lib:${name}`), ...apps.map((name) => `app:${name}`)].map((tag) => ({
   sourceTag: tag,
   bannedExternalImports: Object.entries(homes).flatMap(([home, names]) => (home === tag ? [] : names)),
 }));

@@ -131,6 +131,8 @@ export interface EventLogMetrics {
   droppedRecords: number;
   /** Failed calls of handlers, commits and dead letters; each is repeated where that makes sense. */
   retries: number;
+  /** Partitions that groups gave to this client or took from it, the first ones included. */
+  rebalances: number;
   inFlightBytes: number;
   /** Bytes the log holds in memory, and on disk when it keeps a journal. */
   retainedBytes: number;

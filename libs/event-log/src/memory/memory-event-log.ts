@@ -46,7 +46,7 @@ export class MemoryEventLog implements EventLog {
   readonly #options: ResolvedOptions;
   readonly #onClosed: () => Promise<void>;
   readonly #subscriptions = new Set<MemorySubscription>();
-  readonly #counts = { appendedRecords: 0, appendedBytes: 0, deadLettered: 0, retries: 0 };
+  readonly #counts = { appendedRecords: 0, appendedBytes: 0, deadLettered: 0, retries: 0, rebalances: 0 };
   #closing: Promise<void> | undefined;
   /** Subscriptions drain; what their handlers append meanwhile is still taken. */
   #draining = false;
@@ -122,6 +122,7 @@ export class MemoryEventLog implements EventLog {
         retry,
         deadLetter: (record, reason, tries) => this.#deadLetter(record, options, reason, tries),
         onFailure: () => void this.#counts.retries++,
+        onRebalance: () => void this.#counts.rebalances++,
         onEnd: (ended) => this.#subscriptions.delete(ended),
       });
       this.#subscriptions.add(subscription);

@@ -15,6 +15,8 @@ export interface SubscriptionPorts {
   retry: BackoffOptions;
   deadLetter(record: LogRecord, reason: unknown, tries: number): Promise<void>;
   onFailure(error: unknown): void;
+  /** A partition came from the group, or went. */
+  onRebalance(): void;
   onEnd(subscription: MemorySubscription): void;
 }
 
@@ -59,6 +61,7 @@ export class MemorySubscription implements Subscription, Member {
   }
 
   grant(partition: number): void {
+    if (this.#ports.group) this.#ports.onRebalance();
     let started: () => void = () => {};
     const start = new Promise<void>((resolve) => (started = resolve));
     this.#started.add(start);
@@ -73,6 +76,7 @@ export class MemorySubscription implements Subscription, Member {
   }
 
   async release(partition: number): Promise<void> {
+    this.#ports.onRebalance();
     const session = this.#sessions.get(partition);
     const timeout = performance.now() + this.#ports.rebalanceTimeoutMs;
     const deadline = Math.min(timeout, this.#deadline ?? Infinity);

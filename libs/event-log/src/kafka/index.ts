@@ -1,0 +1,2 @@
+export type { KafkaEventLogOptions, KafkaSasl, KafkaTls } from './options.js';
+export { kafkaOptions, kafkaSettings, type KafkaSettings } from './settings.js';

@@ -1,0 +1,3 @@
+export const KAFKA_VERSION: string;
+export function whyNoKafka(): string | undefined;
+export function kafkaJars(say?: (line: string) => void): string;
