@@ -2,13 +2,15 @@
 // `npm test -- PATTERN` runs only the test files whose path contains PATTERN, without lint and types.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (name) => join(root, 'node_modules', '.bin', name);
 const patterns = process.argv.slice(2);
 const count = { passed: 0, failed: 0, skipped: 0 };
+/** What failed, told again at the end: the rest may be thousands of lines above. */
+const failures = [];
 
 if (patterns.length === 0) {
   check('formatting', bin('prettier'), ['--check', '--log-level=warn', '.']);
@@ -24,9 +26,10 @@ else {
 }
 
 if (process.env.CI === 'true' && count.skipped > 0) {
-  process.stdout.write(`FAILED ${count.skipped} tests were skipped, which CI does not allow\n`);
+  failures.push(`${count.skipped} tests were skipped, which CI does not allow`);
   count.failed++;
 }
+for (const failure of failures) process.stdout.write(`FAILED ${failure}\n`);
 const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
 process.stdout.write(`\n${count.passed} passed, ${count.failed} failed${skipped}\n`);
 process.exit(count.failed === 0 ? 0 : 1);
@@ -36,6 +39,7 @@ function check(name, command, args, { quiet = false } = {}) {
   const { status } = spawnSync(command, args, { cwd: root, stdio: ['ignore', quiet ? 'ignore' : 1, 2] });
   const passed = status === 0;
   count[passed ? 'passed' : 'failed']++;
+  if (!passed) failures.push(name);
   process.stdout.write(`${passed ? 'ok    ' : 'FAILED'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)\n`);
 }
 
@@ -49,7 +53,7 @@ function runTests(name, args) {
   try {
     result = JSON.parse(readFileSync(report, 'utf8'));
   } catch {
-    process.stdout.write('FAILED the tests wrote no report\n');
+    failures.push(`the ${name} tests wrote no report`);
     count.failed++;
     return;
   }
@@ -59,5 +63,20 @@ function runTests(name, args) {
   // A file that cannot even be loaded has no tests to count as failed.
   const broken = result.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
   count.failed += broken.length;
-  if (status !== 0 && result.numFailedTests + broken.length === 0) count.failed++;
+  for (const { name: file, message, assertionResults } of result.testResults) {
+    const path = relative(root, file);
+    if (broken.some((one) => one.name === file)) failures.push(`${path}: ${firstLine(message)}`);
+    for (const { status, fullName, failureMessages } of assertionResults) {
+      if (status === 'failed') failures.push(`${path} > ${fullName}: ${firstLine(failureMessages.join(' | '))}`);
+      else if (status !== 'passed') process.stdout.write(`skipped ${path} > ${fullName}\n`);
+    }
+  }
+  if (status !== 0 && result.numFailedTests + broken.length === 0) {
+    failures.push(`the ${name} tests: an error outside of a test, see above`);
+    count.failed++;
+  }
+}
+
+function firstLine(text = '') {
+  return text.split('\n')[0].slice(0, 300);
 }
