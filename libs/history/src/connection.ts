@@ -4,11 +4,13 @@ import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { toHistoryError } from './errors.js';
 
 export interface ConnectionOptions {
-  /** `http://host:port` of ClickHouse's HTTP interface. */
+  /** `http://host:port` or `https://host:port` of ClickHouse's HTTP interface. */
   url: string;
   username: string;
   password: string;
   database: string;
+  /** PEM text of the authorities that are trusted, for https; those that Node.js trusts without it. */
+  ca?: string;
   /** Longest wait for an answer, milliseconds. */
   timeoutMs?: number;
   /** Sockets kept open at most. */
@@ -49,6 +51,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     password: options.password,
     database: options.database,
     application: 'tidemark',
+    ...(options.ca !== undefined && { tls: { ca_cert: Buffer.from(options.ca) } }),
     request_timeout: options.timeoutMs ?? 60_000,
     max_open_connections: options.maxConnections ?? 10,
     // Lists of keys are longer than some servers take a URL.

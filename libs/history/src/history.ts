@@ -25,6 +25,8 @@ import { writeBlocks, type WriteOptions, type WriteReport } from './write/write-
 export interface HistoryOptions extends ConnectionOptions {
   /** What the tables keep; queries choose their source by it. */
   retention?: Retention;
+  /** Name of the cluster that the tables are replicated over; one server without it. */
+  cluster?: string;
 }
 
 /** What is kept in ClickHouse, wherever it runs. Every call may throw HistoryError. */

@@ -12,6 +12,7 @@ export { type StoredProcess } from './queries/processes.js';
 export { CARRY_MS, MAX_STEPS, type SeriesPoint, type SeriesWindow } from './queries/series-window.js';
 export { type SiteOrder, type StoredSite, type StoredTrace } from './queries/traces.js';
 export { DEFAULT_RETENTION, type Retention } from './retention.js';
+export { historyOptions, historySettings, type HistorySettings } from './settings.js';
 export { allocationBlocks } from './write/allocation-blocks.js';
 export { type Block } from './write/block.js';
 export { findingBlocks } from './write/finding-blocks.js';
