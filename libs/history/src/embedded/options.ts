@@ -22,7 +22,8 @@ export interface EmbeddedOptions {
   directory: string;
   /** Loopback port; 0 takes any free one, which is then kept over restarts of the child. */
   port: number;
-  host?: '127.0.0.1' | '::1' | 'localhost';
+  /** 127.0.0.1 when left out. `0.0.0.0` is for a container of its own, with passwords given. */
+  host?: '127.0.0.1' | '::1' | 'localhost' | '0.0.0.0';
   logger?: EmbeddedLogger;
   /** Instead of the passwords kept in the directory. */
   users?: Partial<EmbeddedUsers>;
