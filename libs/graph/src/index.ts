@@ -9,5 +9,6 @@ export {
   type GraphServer,
   type GraphServerErrorCode,
   type GraphServerOptions,
+  type PageHandler,
 } from './server/graph-server.js';
 export { DEFAULT_LIMITS, type OperationLimits } from './server/operation-limits.js';

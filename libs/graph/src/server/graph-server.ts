@@ -5,7 +5,7 @@ import type { Health, Logger, Registry } from '@tidemark/service';
 import type { INestApplication, LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { GraphQLSchemaHost } from '@nestjs/graphql';
-import type { Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { LiveFeed } from '../feed/live-feed.js';
 import type { HistoryQueries } from '../history-port.js';
@@ -33,8 +33,12 @@ export interface GraphServerOptions extends Partial<AccessOptions> {
   limits?: Partial<OperationLimits>;
   /** Whether the schema may be asked for. Default: on loopback only. */
   introspection?: boolean;
+  /** Answers what is no question: the files of a web page, which hold no secret and are served without the token. */
+  page?: PageHandler;
   now?: () => number;
 }
+
+export type PageHandler = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 
 export interface GraphServer {
   /** Address of the API. */
@@ -74,6 +78,7 @@ export async function startGraphServer(options: GraphServerOptions): Promise<Gra
   const app = await NestFactory.create(module, {
     ...{ bodyParser: false, abortOnError: false, logger: nestLogger(logger), forceCloseConnections: false },
   });
+  if (options.page) app.use(options.page);
   app.use(createGate(access), readJsonBody);
   try {
     await app.listen(port, host);
