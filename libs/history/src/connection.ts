@@ -22,12 +22,15 @@ export type QueryParameters = Readonly<Record<string, unknown>>;
 /** The one way to ClickHouse: every statement of this library goes through here. Throws HistoryError. */
 export interface Connection {
   readonly database: string;
-  /** Runs a SELECT without FORMAT; one object per row. */
-  query<Row>(sql: string, parameters?: QueryParameters, signal?: AbortSignal): Promise<Row[]>;
+  /**
+   * Runs a SELECT without FORMAT; one object per row. While the server runs a statement by a `queryId`, it refuses another
+   * one by the same with HISTORY_BUSY.
+   */
+  query<Row>(sql: string, parameters?: QueryParameters, signal?: AbortSignal, queryId?: string): Promise<Row[]>;
   /** Runs a statement without a result. */
   command(sql: string, parameters?: QueryParameters): Promise<void>;
   /** Runs `INSERT … FORMAT …` with the bytes of its rows. */
-  insert(sql: string, body: readonly Uint8Array[], signal?: AbortSignal): Promise<void>;
+  insert(sql: string, body: readonly Uint8Array[], signal?: AbortSignal, queryId?: string): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -64,13 +67,19 @@ export function createConnection(options: ConnectionOptions): Connection {
   return {
     database: options.database,
 
-    async query<Row>(sql: string, parameters?: QueryParameters, signal?: AbortSignal): Promise<Row[]> {
+    async query<Row>(
+      sql: string,
+      parameters?: QueryParameters,
+      signal?: AbortSignal,
+      queryId?: string,
+    ): Promise<Row[]> {
       try {
         const result = await client.query({
           query: sql,
           format: 'JSONEachRow',
           ...(parameters && { query_params: { ...parameters } }),
           ...(signal && { abort_signal: signal }),
+          ...(queryId !== undefined && { query_id: queryId }),
         });
         return await result.json<Row>();
       } catch (error) {
@@ -86,12 +95,13 @@ export function createConnection(options: ConnectionOptions): Connection {
       }
     },
 
-    async insert(sql, body, signal) {
+    async insert(sql, body, signal, queryId) {
       try {
         const { stream } = await client.exec({
           query: sql,
           values: Readable.from(body, { objectMode: false }),
           ...(signal && { abort_signal: signal }),
+          ...(queryId !== undefined && { query_id: queryId }),
         });
         // The socket is free for the next request when the empty answer was read.
         await finished(stream.resume());

@@ -35,11 +35,14 @@ const KINDS: readonly { code: HistoryErrorCode; retriable: boolean; numbers: rea
   { code: 'HISTORY_ACCESS', retriable: false, numbers: [164, 192, 193, 194, 497, 516] },
   // Unknown column, identifier, table, database, engine mismatch; different number or types of columns.
   { code: 'HISTORY_SCHEMA', retriable: false, numbers: [8, 10, 16, 36, 44, 47, 50, 53, 60, 81] },
-  // Time, network inside the server, memory, parts, queries, threads, shutdown, read-only replica, Keeper.
+  // Time, network inside the server, memory, parts, queries, one of the same name, threads, shutdown, read-only replica,
+  // Keeper.
   {
     code: 'HISTORY_BUSY',
     retriable: true,
-    numbers: [76, 74, 75, 159, 160, 198, 202, 209, 210, 236, 241, 242, 252, 254, 279, 285, 319, 394, 425, 439, 999],
+    numbers: [
+      76, 74, 75, 159, 160, 198, 202, 209, 210, 216, 236, 241, 242, 252, 254, 279, 285, 319, 394, 425, 439, 999,
+    ],
   },
 ];
 
