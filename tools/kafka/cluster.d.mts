@@ -29,6 +29,8 @@ export interface KafkaClusterOptions {
   host?: string;
   /** Adds a listener that asks for TLS and a password (SASL PLAIN, SCRAM-SHA-256, SCRAM-SHA-512). */
   secure?: boolean;
+  /** Addresses that clients are told instead of the brokers' own, by broker; not with `secure`. */
+  advertise?: readonly string[];
   /** Heap of each broker, MiB. Default 384. */
   memoryMb?: number;
   /** Further lines of `server.properties`. */

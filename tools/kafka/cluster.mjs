@@ -16,8 +16,9 @@ const STOP_MS = 15_000;
  * ports. Throws Error that names what is missing or the last words of the broker that did not start.
  *
  * @param {{ directory: string, brokers?: 1 | 3, port?: number, host?: string, secure?: boolean, memoryMb?: number,
- *   properties?: Record<string, string>, say?: (line: string) => void }} options `port` is the first broker's; the others
- *   follow. Without it, free ports are taken. `secure` adds a listener that asks for TLS and a password.
+ *   advertise?: readonly string[], properties?: Record<string, string>, say?: (line: string) => void }} options `port` is the first broker's; the others
+ *   follow. Without it, free ports are taken. `secure` adds a listener that asks for TLS and a password. `advertise` are the
+ *   addresses that clients are told instead of the brokers' own, by broker: those of proxies before them.
  */
 export async function startKafka(options) {
   const { directory, brokers: count = 1, host = '127.0.0.1', secure = false, say = () => {} } = options;
@@ -25,8 +26,12 @@ export async function startKafka(options) {
   mkdirSync(directory, { recursive: true });
   const plan = await planOf({ directory, count, port: options.port, secure, host });
   const certificates = secure ? makeCertificates(join(directory, 'tls'), host) : undefined;
-  const launch = { jars, host, memoryMb: options.memoryMb ?? 384, properties: options.properties ?? {} };
-  const brokers = plan.nodes.map((node) => brokerOf(node, { ...launch, plan, certificates, directory }));
+  const launch = { jars, host, memoryMb: options.memoryMb ?? 384 };
+  const brokers = plan.nodes.map((node, index) => {
+    const advertised = options.advertise?.[index];
+    const told = advertised ? { 'advertised.listeners': `PLAINTEXT://${advertised}` } : {};
+    return brokerOf(node, { ...launch, plan, certificates, directory, properties: { ...told, ...options.properties } });
+  });
   say(`Starting ${count === 1 ? 'a broker' : `${count} brokers`} of Apache Kafka`);
   try {
     await Promise.all(brokers.map((broker) => broker.start()));
