@@ -11,12 +11,12 @@ import { createHistory, sampleBlocks } from '@tidemark/history';
 import { startEmbeddedServer } from '@tidemark/history/embedded';
 import { PRODUCTION_PROFILE } from '@tidemark/leak';
 import { createLiveView } from '@tidemark/live';
-import { createSimulatedHost } from '@tidemark/live/simulated-host';
 import { startDetect, startRecord } from '@tidemark/pipeline';
 import { Registry, silentLogger } from '@tidemark/service';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { busyHost, change, systemOf } from './parts/busy-hosts.mjs';
 
 const HOSTS = Number(process.env.BENCH_HOSTS ?? 50);
 const PROCESSES = Number(process.env.BENCH_PROCESSES ?? 1000);
@@ -58,7 +58,7 @@ async function run() {
 
 /** Everything that the hosts tell, encoded as their collectors would send it, in the order of time. */
 function makeRecords() {
-  const hosts = Array.from({ length: HOSTS }, (_, index) => makeHost(index));
+  const hosts = Array.from({ length: HOSTS }, (_, index) => busyHost(index, PROCESSES));
   const start = Date.now() - ROUNDS * 1_000;
   const records = hosts.map((host) => ({
     topic: Topic.Nodes,
@@ -69,7 +69,7 @@ function makeRecords() {
   for (let round = 0; round < ROUNDS; round++) {
     for (const host of hosts) {
       for (let pid = 1; pid <= PROCESSES; pid++) change(host, pid, round);
-      host.setSystem(systemOf(round));
+      host.setSystem(systemOf(round, PROCESSES));
       for (const chunk of host.round(start + round * 1_000, { keyframe: round % 60 === 0 })) {
         chunks.push(chunk);
         records.push({ topic: Topic.Samples, key: host.node, ...encodeSampleChunk(chunk) });
@@ -86,43 +86,6 @@ function makeRecords() {
     );
   }, 0);
   return { records, samples, cells, chunks };
-}
-
-function makeHost(index) {
-  const host = createSimulatedHost(`node-${String(index).padStart(3, '0')}`);
-  for (let pid = 1; pid <= PROCESSES; pid++) {
-    const program = `program-${pid % 40}`;
-    host.spawn(pid, { program, commandLine: `/usr/bin/${program} --worker ${pid}`, service: `${program}.service` });
-    const rss = (1 + Math.floor(Math.random() * 100_000)) * 4096;
-    host.set(pid, { ppid: 1, pgrp: pid, session: pid, threads: 4, utime: 0, stime: 0, minflt: 0, majflt: 0 });
-    host.set(pid, { vms: rss * 4, rss, shared: rss / 4, text: 1 << 20, data: rss * 2, lib: 8 << 20, dirty: rss / 2 });
-    host.set(pid, { rssAnon: rss / 2, rssFile: rss / 2, rssShmem: 0, swap: 0, pss: rss, uss: rss / 2 });
-  }
-  return host;
-}
-
-/** What a busy process does in a second. */
-function change(host, pid, round) {
-  const { numbers } = host.processes.get(pid);
-  const pages = (Math.floor(Math.random() * 21) - 10) * 4096;
-  const next = {
-    utime: numbers.utime + 10 * (1 + Math.floor(Math.random() * 5)),
-    minflt: numbers.minflt + Math.floor(Math.random() * 20),
-  };
-  if (Math.random() < 0.5) next.stime = numbers.stime + 10;
-  if (Math.random() < 0.6)
-    Object.assign(next, { rssAnon: Math.max(0, numbers.rssAnon + pages), rss: Math.max(4096, numbers.rss + pages) });
-  if ((pid + round) % 20 === 0) Object.assign(next, { pss: numbers.rss, uss: numbers.rssAnon, dirty: numbers.rssAnon });
-  host.set(pid, next);
-}
-
-function systemOf(round) {
-  const cpu = (name) => ({ name, user: round * 500, nice: 0, system: round * 100, idle: round * 400, iowait: 0 });
-  return {
-    memory: { total: 64e9, available: 32e9 - round * 4096, used: 32e9 + round * 4096, free: 1e9, cached: 2e10 },
-    load: { one: 1, five: 1, fifteen: 1, running: 1 + (round % 3), total: PROCESSES },
-    cpus: ['cpu', 'cpu0', 'cpu1', 'cpu2', 'cpu3'].map(cpu),
-  };
 }
 
 /** Appends as fast as the log takes it, until the writer has committed past everything. */
