@@ -14,7 +14,7 @@ export interface Migration {
 
 const FILE = /^(\d{4})_([a-z0-9_]+)\.sql$/;
 const REPEATABLE =
-  /^(CREATE (TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS|ALTER TABLE \w+ (ADD|DROP) (COLUMN|INDEX) IF )/;
+  /^(CREATE (TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS|ALTER TABLE \w+ ((ADD|DROP) (COLUMN|INDEX) IF |MODIFY SETTING ))/;
 
 /** Where the migrations of this build lie: beside `src` and `dist` alike. */
 export const MIGRATIONS_DIRECTORY = fileURLToPath(new URL('../migrations/', import.meta.url));
