@@ -79,16 +79,26 @@ const acknowledgementSchema = z.object({
   v: z.literal(1),
   type: z.literal('acknowledgement'),
   id: z.string().min(1).max(600),
-  /** Subject of the finding, so that both records share a key. */
+  /** Subject of the finding. */
   subject: z.string().min(1).max(4096),
   at: time,
   note: z.string().max(4000).nullable(),
 });
 
-/** A verdict on a process, service or node, with its evidence: record of `mem.findings.v1`, keyed by subject. */
+/** A verdict on a process, service or node, with its evidence: record of `mem.findings.v1`. */
 export type Finding = z.infer<typeof findingSchema>;
+/** What a person said of a finding: record of `mem.findings.v1`. */
 export type Acknowledgement = z.infer<typeof acknowledgementSchema>;
 export type FindingRecord = Finding | Acknowledgement;
+
+/**
+ * Key of a record of `mem.findings.v1`, of which compaction leaves the newest: of a finding its subject, since a subject
+ * has at most one growth that is not over; of an acknowledgement the id of its finding, so that neither takes the other's
+ * place. Subjects begin with a node's name, which has no colon.
+ */
+export function findingKey(record: FindingRecord): string {
+  return record.type === 'finding' ? record.subject : `ack:${record.id}`;
+}
 
 const schema = z.discriminatedUnion('type', [findingSchema, acknowledgementSchema]);
 

@@ -3,6 +3,7 @@ export { cutAllocationChunk } from './allocation-chunk-cut.js';
 export { decodeAllocationChunk } from './allocation-chunk-decode.js';
 export { encodeAllocationChunk } from './allocation-chunk-encode.js';
 export * from './allocation-trace.js';
+export * from './control-channel.js';
 export * from './control-record.js';
 export * from './encoding.js';
 export * from './errors.js';
