@@ -1,4 +1,4 @@
-export { DeadLetterHeader } from './dead-letter.js';
+export { DeadLetterHeader, toDeadLetter } from './dead-letter.js';
 export * from './errors.js';
 export * from './event-log.js';
 export { createInFlight, type InFlight } from './in-flight.js';
