@@ -1,6 +1,8 @@
 import type { NodeId, ProcessKey, Survivor } from '@tidemark/contracts';
 import { createConnection, type ConnectionOptions } from './connection.js';
+import type { HistoryRole } from './grants.js';
 import { migrate, type MigrationReport } from './migrate.js';
+import { preflight } from './preflight.js';
 import { aggregateSeries, type AggregateFilter } from './queries/aggregate-series.js';
 import { loadMinima, loadSeries, saveSeries, type KeptMinima, type KeptSeries } from './queries/detector.js';
 import { countFindings, finding, findings, type FindingQuery, type StoredFinding } from './queries/findings.js';
@@ -18,8 +20,10 @@ import {
   type StoredSite,
   type StoredTrace,
 } from './queries/traces.js';
+import { writtenChunks, writtenFindings, writtenHeartbeats, type WrittenRecord } from './queries/written.js';
 import { applyRetention, checkRetention, DEFAULT_RETENTION, type Retention } from './retention.js';
 import type { Block } from './write/block.js';
+import type { WrittenRun } from './write/written-chunks-block.js';
 import { writeBlocks, type WriteOptions, type WriteReport } from './write/write-blocks.js';
 
 export interface HistoryOptions extends ConnectionOptions {
@@ -33,7 +37,14 @@ export interface HistoryOptions extends ConnectionOptions {
 export interface History {
   /** Brings the tables to what this build expects and sets how long they keep what; safe to call again and at once. */
   migrate(): Promise<MigrationReport>;
+  /** Whether the user may do what the role needs and the tables are there. Throws HISTORY_ACCESS, HISTORY_SCHEMA. */
+  preflight(role: HistoryRole): Promise<void>;
   write(blocks: readonly Block[], options: WriteOptions): Promise<WriteReport>;
+  /** The newest chunk of every run that came through one partition of the log. */
+  writtenChunks(topic: string, partition: number): Promise<WrittenRun[]>;
+  /** Heartbeats of nodes, and findings of ids, from this moment on, that another batch than this one brought. */
+  writtenHeartbeats(ids: readonly string[], from: number, batch: number): Promise<WrittenRecord[]>;
+  writtenFindings(ids: readonly string[], from: number, batch: number): Promise<WrittenRecord[]>;
   processSeries(
     keys: readonly ProcessKey[],
     metric: ProcessSeriesMetric,
@@ -85,7 +96,11 @@ export function createHistory(options: HistoryOptions): History {
         await home.close();
       }
     },
+    preflight: (role) => preflight(connection, role, { clustered: options.cluster !== undefined }),
     write: (blocks, writeOptions) => writeBlocks(connection, blocks, writeOptions),
+    writtenChunks: (topic, partition) => writtenChunks(connection, topic, partition),
+    writtenHeartbeats: (ids, from, batch) => writtenHeartbeats(connection, ids, from, batch),
+    writtenFindings: (ids, from, batch) => writtenFindings(connection, ids, from, batch),
     processSeries: (keys, metric, window) => processSeries(connection, retention, keys, metric, window),
     nodeSeries: (nodes, metric, window) => nodeSeries(connection, retention, nodes, metric, window),
     aggregateSeries: (filter, metric, window) => aggregateSeries(connection, retention, filter, metric, window),

@@ -1,17 +1,21 @@
 import type { PartitionContext } from '@tidemark/event-log';
-import type { History } from '@tidemark/history';
+import type { History, WriteReport } from '@tidemark/history';
 import type { Logger } from '@tidemark/service';
 import type { Batch } from './batch-cutter.js';
 import { encodeMetadata, rowBatch } from './batch-metadata.js';
 import type { RecordMetrics } from './record-metrics.js';
 import { decodeRecord, type RecordTopic } from './record-topic.js';
+import type { Repeats, WrittenBefore } from './repeats.js';
 
 /** Moments between two of which a crash may come. */
 export type Checkpoint = 'cut' | 'intent' | 'table' | 'tables' | 'committed';
 
+/** What the stage asks of history. */
+export type RecordHistory = Pick<History, 'write'> & WrittenBefore;
+
 export interface BatchWriterDeps {
   topic: RecordTopic;
-  history: Pick<History, 'write'>;
+  history: RecordHistory;
   logger: Logger;
   metrics: RecordMetrics;
   retry: { initialMs: number; maxMs: number };
@@ -24,16 +28,19 @@ export interface BatchWriterDeps {
  *
  * Before a batch is written its offsets are committed as metadata of its first; then come the tables; then the position
  * moves past it. After a crash the same offsets make the same batch, and history tells what of it is there already.
+ * Records that an earlier batch brought are left out.
  */
 export class BatchWriter {
   readonly #context: PartitionContext;
   readonly #deps: BatchWriterDeps;
   readonly #stop = new AbortController();
+  readonly #repeats: Repeats<unknown> | undefined;
   #failure: Error | undefined;
 
   constructor(context: PartitionContext, deps: BatchWriterDeps) {
     this.#context = context;
     this.#deps = deps;
+    this.#repeats = deps.topic.repeats?.(deps.history, context.partition);
   }
 
   /** Why the last try did not work; undefined when it did. */
@@ -48,27 +55,45 @@ export class BatchWriter {
 
   /** Resolves when the batch is written and committed; rejects when that must be left to another. */
   async write(batch: Batch): Promise<void> {
-    const { topic, metrics, history, logger, checkpoint } = this.#deps;
+    const { topic, metrics, logger } = this.#deps;
     const { partition } = this.#context;
     const { number, first, last } = batch;
-    const reached = async (name: Checkpoint): Promise<void> => checkpoint?.(name);
     const done = metrics.seconds.startTimer({ topic: topic.topic });
-    await reached('cut');
+    await this.#reached('cut');
     if (!batch.again) await this.#commit(first, encodeMetadata({ batch: number, last }));
-    await reached('intent');
-    const items = batch.records.map((record) => decodeRecord(topic, record)).filter((item) => item !== undefined);
-    const blocks = topic.blocks(items, rowBatch(number, partition));
-    const token = `${topic.topic}/${partition}/${first}-${last}/${number}`;
-    const report = await this.#persist((again) =>
-      history.write(blocks, { token, again: again || batch.again, onBlock: () => reached('table') }),
-    );
+    await this.#reached('intent');
+    const report = await this.#bring(batch);
     for (const oddity of report.oddities) logger.warn({ topic: topic.topic, partition, batch: number }, oddity);
-    await reached('tables');
+    await this.#reached('tables');
     await this.#commit(last + 1, encodeMetadata({ batch: number }));
-    await reached('committed');
+    await this.#reached('committed');
     for (const [table, rows] of Object.entries(report.rows)) metrics.rows.inc({ table }, rows);
     metrics.batches.inc({ topic: topic.topic });
     done();
+  }
+
+  async #bring(batch: Batch): Promise<WriteReport> {
+    const { topic, metrics, history } = this.#deps;
+    const { partition } = this.#context;
+    const { number, first, last, records } = batch;
+    const repeats = this.#repeats;
+    const items = records.map((record) => decodeRecord(topic, record)).filter((item) => item !== undefined);
+    const row = rowBatch(number, partition);
+    const fresh = repeats ? await this.#persist(() => repeats.fresh(items, row)) : items;
+    // Of a batch under way what is left out may be its own.
+    if (!batch.again) metrics.repeated.inc({ topic: topic.topic }, items.length - fresh.length);
+    const blocks = [...topic.blocks(fresh, row), ...(repeats?.note(fresh, row) ?? [])];
+    const token = `${topic.topic}/${partition}/${first}-${last}/${number}`;
+    const onBlock = (): Promise<void> => this.#reached('table');
+    const report = await this.#persist((again) =>
+      history.write(blocks, { token, again: again || batch.again, onBlock }),
+    );
+    repeats?.written(fresh);
+    return report;
+  }
+
+  async #reached(name: Checkpoint): Promise<void> {
+    await this.#deps.checkpoint?.(name);
   }
 
   #commit(offset: number, metadata: string): Promise<void> {

@@ -7,6 +7,7 @@ import { createLimiter } from './limiter.js';
 import { PartitionWriter, type PartitionWriterDeps } from './partition-writer.js';
 import { createRecordMetrics } from './record-metrics.js';
 import { RECORD_TOPICS } from './record-topic.js';
+import type { WrittenBefore } from './repeats.js';
 
 const nodes = RECORD_TOPICS.find(({ topic }) => topic === Topic.Nodes)!;
 
@@ -52,6 +53,12 @@ function heartbeat(offset: number, over: Partial<NodeRecord> = {}): LogRecord {
   return { topic: Topic.Nodes, partition: 3, offset, key: record.node, value, headers, timestamp: now };
 }
 
+const nothingBefore: WrittenBefore = {
+  writtenChunks: async () => [],
+  writtenHeartbeats: async () => [],
+  writtenFindings: async () => [],
+};
+
 interface Written {
   blocks: readonly Block[];
   options: WriteOptions;
@@ -78,7 +85,7 @@ function setUp(committed?: CommittedPosition, over: Partial<PartitionWriterDeps>
   const registry = new Registry();
   const deps: PartitionWriterDeps = {
     topic: nodes,
-    history: { write },
+    history: { ...nothingBefore, write },
     logger: silentLogger,
     metrics: createRecordMetrics(registry, () => ({ pendingRecords: 0, pendingBytes: 0, failing: 0 })),
     limiter: createLimiter(1),
@@ -150,7 +157,7 @@ describe('a partition writer', () => {
       if (away-- > 0) throw new HistoryError('HISTORY_UNAVAILABLE', 'nobody answers', true);
       return { rows: {}, found: 0, oddities: [] };
     };
-    const { commits, open } = setUp(undefined, { history: { write } });
+    const { commits, open } = setUp(undefined, { history: { ...nothingBefore, write } });
     const writer = await open();
     await writer.handle([heartbeat(0)]);
     await settled(() => expect(commits.at(-1)?.offset).toBe(1));
@@ -217,7 +224,10 @@ describe('a partition writer', () => {
 
   it('does not hold up a drain while history is away: the batch stays under way', async () => {
     const write = (): Promise<never> => Promise.reject(new HistoryError('HISTORY_UNAVAILABLE', 'nobody answers', true));
-    const { commits, open } = setUp(undefined, { history: { write }, retry: { initialMs: 60_000, maxMs: 60_000 } });
+    const { commits, open } = setUp(undefined, {
+      history: { ...nothingBefore, write },
+      retry: { initialMs: 60_000, maxMs: 60_000 },
+    });
     const writer = await open();
     await writer.handle([heartbeat(0)]);
     await settled(() => expect(writer.failure).toBeDefined());

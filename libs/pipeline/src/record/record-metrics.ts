@@ -29,6 +29,7 @@ export function createRecordMetrics(registry: Registry, figures: () => RecordFig
     rows: counter('tidemark_record_rows_total', 'Rows written.', 'table'),
     retries: counter('tidemark_record_retries_total', 'Tries that history did not take.', 'topic'),
     rejected: counter('tidemark_record_rejected_total', 'Damaged records put aside.', 'topic'),
+    repeated: counter('tidemark_record_repeated_total', 'Records left out because history had them.', 'topic'),
     lost: counter('tidemark_record_lost_batches_total', 'Batches under way that the log no longer had.', 'topic'),
     seconds: new Histogram({
       name: 'tidemark_record_batch_seconds',

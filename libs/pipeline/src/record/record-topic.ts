@@ -12,6 +12,7 @@ import {
 } from '@tidemark/contracts';
 import type { LogRecord } from '@tidemark/event-log';
 import { allocationBlocks, findingBlocks, nodeBlocks, sampleBlocks, type Block } from '@tidemark/history';
+import { findingRepeats, heartbeatRepeats, sampleRepeats, type Repeats, type WrittenBefore } from './repeats.js';
 
 /** How the records of one topic become rows. */
 export interface RecordTopic<T = unknown> {
@@ -24,6 +25,8 @@ export interface RecordTopic<T = unknown> {
   rows(item: T): number;
   /** The same items give the same blocks. */
   blocks(items: readonly T[], batch: number): Block[];
+  /** For tables in which a second copy of a row would stay: tells repeats of one partition. */
+  repeats?(history: WrittenBefore, partition: number): Repeats<T>;
   /** Delivered and not written, bytes at most per partition. */
   maxInFlightBytes: number;
 }
@@ -44,6 +47,7 @@ const samples: RecordTopic<SampleChunk> = {
       ),
     ),
   blocks: sampleBlocks,
+  repeats: (history, partition) => sampleRepeats(history, Topic.Samples, partition),
   maxInFlightBytes: 8 * MiB,
 };
 
@@ -53,6 +57,7 @@ const nodes: RecordTopic<NodeRecord> = {
   at: ({ at }) => at,
   rows: () => 1,
   blocks: nodeBlocks,
+  repeats: heartbeatRepeats,
   maxInFlightBytes: 2 * MiB,
 };
 
@@ -62,6 +67,7 @@ const findings: RecordTopic<FindingRecord> = {
   at: ({ at }) => at,
   rows: () => 1,
   blocks: findingBlocks,
+  repeats: findingRepeats,
   maxInFlightBytes: 2 * MiB,
 };
 

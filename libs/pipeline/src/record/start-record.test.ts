@@ -217,7 +217,7 @@ describe('the record stage', () => {
         ? Promise.reject(new HistoryError('HISTORY_DISK_FULL', 'no space left', true))
         : test.history.write(blocks, options);
     const chunks = simulate('disk-full', 200, 9);
-    const stage = await start({ history: { write } });
+    const stage = await start({ history: { ...test.history, write } });
     await log.append(chunks.map(toRecord));
     await until(() =>
       expect(stage.health()).toMatchObject({

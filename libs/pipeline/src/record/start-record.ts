@@ -1,8 +1,7 @@
 import type { EventLog, Subscription } from '@tidemark/event-log';
-import type { History } from '@tidemark/history';
 import type { Health, Logger, Registry } from '@tidemark/service';
 import type { Stage } from '../stage.js';
-import type { Checkpoint } from './batch-writer.js';
+import type { Checkpoint, RecordHistory } from './batch-writer.js';
 import { createLimiter } from './limiter.js';
 import { PartitionWriter, type PartitionWriterDeps } from './partition-writer.js';
 import { createRecordMetrics } from './record-metrics.js';
@@ -10,7 +9,7 @@ import { RECORD_TOPICS, type RecordTopic } from './record-topic.js';
 
 export interface RecordDeps {
   log: EventLog;
-  history: Pick<History, 'write'>;
+  history: RecordHistory;
   logger: Logger;
   registry: Registry;
   /** A record waits no longer than this for others, milliseconds. Default 1,000. */
