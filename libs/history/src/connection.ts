@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
+import { text as readText } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
-import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
 import { toHistoryError } from './errors.js';
 
 export interface ConnectionOptions {
@@ -11,6 +12,8 @@ export interface ConnectionOptions {
   database: string;
   /** PEM text of the authorities that are trusted, for https; those that Node.js trusts without it. */
   ca?: string;
+  /** Role to take on for every statement; those that are the user's by default without it. */
+  role?: string;
   /** Longest wait for an answer, milliseconds. */
   timeoutMs?: number;
   /** Sockets kept open at most. */
@@ -27,6 +30,8 @@ export interface Connection {
    * one by the same with HISTORY_BUSY.
    */
   query<Row>(sql: string, parameters?: QueryParameters, signal?: AbortSignal, queryId?: string): Promise<Row[]>;
+  /** Runs a statement that takes no FORMAT; its answer as text. */
+  ask(sql: string): Promise<string>;
   /** Runs a statement without a result. */
   command(sql: string, parameters?: QueryParameters): Promise<void>;
   /** Runs `INSERT … FORMAT …` with the bytes of its rows. */
@@ -45,16 +50,15 @@ export function identifier(name: string): string {
   return `\`${name}\``;
 }
 
-/** `database` is not asked for by the connection itself, so that the statement that makes it can use one. */
-export function createConnection(options: ConnectionOptions): Connection {
-  identifier(options.database);
-  const client = createClient({
+function openClient(options: ConnectionOptions): ClickHouseClient {
+  return createClient({
     url: options.url,
     username: options.username,
     password: options.password,
     database: options.database,
     application: 'tidemark',
     ...(options.ca !== undefined && { tls: { ca_cert: Buffer.from(options.ca) } }),
+    ...(options.role !== undefined && { role: options.role }),
     request_timeout: options.timeoutMs ?? 60_000,
     max_open_connections: options.maxConnections ?? 10,
     // Lists of keys are longer than some servers take a URL.
@@ -63,6 +67,12 @@ export function createConnection(options: ConnectionOptions): Connection {
     // Our own errors carry what the client would log.
     log: { level: ClickHouseLogLevel.OFF },
   });
+}
+
+/** `database` is not asked for by the connection itself, so that the statement that makes it can use one. */
+export function createConnection(options: ConnectionOptions): Connection {
+  identifier(options.database);
+  const client = openClient(options);
 
   return {
     database: options.database,
@@ -84,6 +94,15 @@ export function createConnection(options: ConnectionOptions): Connection {
         return await result.json<Row>();
       } catch (error) {
         throw toHistoryError(error, 'reading');
+      }
+    },
+
+    async ask(sql) {
+      try {
+        const { stream } = await client.exec({ query: sql });
+        return await readText(stream);
+      } catch (error) {
+        throw toHistoryError(error, `running ${firstWords(sql)}`);
       }
     },
 

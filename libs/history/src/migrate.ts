@@ -49,7 +49,8 @@ export async function migrate(
   return { applied, version: migrations.length };
 }
 
-function readApplied(connection: Connection): Promise<AppliedRow[]> {
+/** What the database has of migrations, by number. */
+export function readApplied(connection: Connection): Promise<AppliedRow[]> {
   return connection.query<AppliedRow>(
     'SELECT DISTINCT number, name, checksum FROM schema_migrations ORDER BY number, name, checksum',
   );

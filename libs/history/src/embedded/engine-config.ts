@@ -4,6 +4,8 @@ import { join } from 'node:path';
 export interface EngineLimits {
   /** Bytes all queries and merges may use together. */
   memoryBytes: number;
+  /** Further roles by name, each with its statements `GRANT … ON …`. */
+  roles?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Roles of the engine's own access control: the reader's is the whole of what its statements may touch. */
@@ -16,7 +18,7 @@ export const roles = { admin: 'tidemark_admin', reader: 'tidemark_reader' } as c
 export function writeEngineConfig(run: string, limits: EngineLimits): string[] {
   const users = join(run, 'users.xml');
   const config = join(run, 'config.xml');
-  writeFileSync(users, usersXml(), { mode: 0o600 });
+  writeFileSync(users, usersXml(limits.roles ?? {}), { mode: 0o600 });
   writeFileSync(config, configXml(users, limits), { mode: 0o600 });
   return [`--config-file=${config}`];
 }
@@ -46,8 +48,8 @@ function configXml(users: string, { memoryBytes }: EngineLimits): string {
   });
 }
 
-function usersXml(): string {
-  const grant = (...queries: string[]) => ({ grants: { query: queries } });
+function usersXml(more: NonNullable<EngineLimits['roles']>): string {
+  const grant = (...queries: readonly string[]) => ({ grants: { query: queries } });
   return toXml({
     // Formatting on several threads holds several blocks of a result at once: 700 MB more for wide rows, measured.
     profiles: { default: { output_format_parallel_formatting: 0 } },
@@ -55,13 +57,14 @@ function usersXml(): string {
       [roles.admin]: grant('GRANT ALL ON *.* WITH GRANT OPTION'),
       // The database "default" shows the files of the host as tables; nothing of ours is kept there.
       [roles.reader]: grant('GRANT SHOW, SELECT ON *.*', 'REVOKE SHOW, SELECT ON default.*'),
+      ...Object.fromEntries(Object.entries(more).map(([name, queries]) => [name, grant(...queries)])),
     },
     users: {
       default: {
         password: '',
         networks: { ip: '::/0' },
         profile: 'default',
-        ...grant(`GRANT ${roles.admin}, ${roles.reader}`),
+        ...grant(`GRANT ${[roles.admin, roles.reader, ...Object.keys(more)].join(', ')}`),
       },
     },
   });

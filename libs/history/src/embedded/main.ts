@@ -58,7 +58,7 @@ async function start(options: ChildOptions): Promise<void> {
   }
   // Names of pipes and of files with rows then need no path, and so no quoting, in the SQL that mentions them.
   process.chdir(directory.run);
-  const engine = loadEngine(directory.tables, writeEngineConfig(directory.run, { memoryBytes: options.memoryBytes }));
+  const engine = loadEngine(directory.tables, writeEngineConfig(directory.run, options));
   // Held for the life of the process: the engine shuts down with its last connection.
   const keeper = engine.connect();
   const parts = await buildParts(options, directory, engine, keeper);

@@ -33,6 +33,8 @@ export interface EmbeddedOptions {
   lockWaitMs?: number;
   /** Statements that run at once beside inserts (4 when left out), and how many more may wait (128 when left out). */
   concurrency?: { running: number; waiting: number };
+  /** Further roles of the engine by name, each with its statements `GRANT … ON …`; the admin may take them on. */
+  roles?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What the child is told at start, by a message and not by arguments, which every user of the host may read. */
@@ -44,6 +46,7 @@ export interface ChildOptions {
   memoryBytes: number;
   lockWaitMs: number;
   concurrency: { running: number; waiting: number };
+  roles: Readonly<Record<string, readonly string[]>>;
 }
 
 export type FromChild =

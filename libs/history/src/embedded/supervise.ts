@@ -43,6 +43,7 @@ export async function startEmbeddedServer(options: EmbeddedOptions): Promise<Emb
     memoryBytes: options.memoryBytes ?? Math.min(Math.floor(totalmem() / 4), 4 * 2 ** 30),
     lockWaitMs: options.lockWaitMs ?? 3_000,
     concurrency: options.concurrency ?? { running: 4, waiting: 128 },
+    roles: options.roles ?? {},
   };
   const first = await startChild(wanted, options);
   return supervise(first, { ...wanted, port: first.port }, options);
