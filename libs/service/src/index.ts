@@ -5,6 +5,7 @@ export * from './health.js';
 export * from './lifecycle.js';
 export * from './logger.js';
 export * from './metrics.js';
+export * from './observe-app.js';
 export * from './run-app.js';
 export * from './sections.js';
 export * from './status-server.js';
