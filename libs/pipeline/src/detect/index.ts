@@ -1,2 +1,3 @@
+export { detectProfile, detectSettings } from './config.js';
 export * from './detector-history.js';
 export { startDetect, type DetectDeps, type DetectStage } from './start-detect.js';
