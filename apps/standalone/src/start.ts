@@ -2,14 +2,15 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSymbolizer, openTrace, sweepRunDirectories } from '@tidemark/alloc-trace';
 import { TOPICS } from '@tidemark/contracts';
+import { createControlChannel } from '@tidemark/control';
 import { createMemoryEventLog, type EventLog } from '@tidemark/event-log';
 import { startGraphServer, startLiveFeed, type GraphServer, type LiveFeed } from '@tidemark/graph';
 import { createHistory, type History } from '@tidemark/history';
 import { startEmbeddedServer, type Credentials, type EmbeddedServer } from '@tidemark/history/embedded';
-import { DEMO_PROFILE, PRODUCTION_PROFILE } from '@tidemark/leak';
 import { createLiveView } from '@tidemark/live';
 import {
   createProcessLookup,
+  detectProfile,
   readBoot,
   startCollect,
   startDetect,
@@ -21,8 +22,8 @@ import {
 } from '@tidemark/pipeline';
 import {
   collectDefaultMetrics,
-  createLifecycle,
   Registry,
+  type AppContext,
   type Health,
   type Lifecycle,
   type Logger,
@@ -37,35 +38,13 @@ export interface StandaloneRun {
   reader: Credentials;
   limitations: string[];
   demoPid: number | undefined;
-  /** Rejects when a part died that everything needs; never resolves. */
+  /** Rejects when a part died that everything needs. */
   failed: Promise<never>;
-}
-
-export interface Standalone {
-  started: Promise<StandaloneRun>;
-  /** Stops what was started so far, last first. */
-  stop(deadlineMs: number): Promise<{ failed: string[] }>;
-}
-
-export interface StandaloneDeps {
-  logger: Logger;
-  /** Tells a person what is being done, line by line. */
-  say(line: string): void;
 }
 
 const DATABASE = 'tidemark';
 const MIGRATE_MS = 60_000;
 const ORPHAN_MS = 30_000;
-
-/** The whole system in this process, but for the engine of the history, which is a child. */
-export function startStandalone(config: StandaloneConfig, deps: StandaloneDeps): Standalone {
-  const lifecycle = createLifecycle(deps.logger);
-  const started = startParts(config, deps, lifecycle);
-  return {
-    started,
-    stop: (deadlineMs) => lifecycle.stop(deadlineMs),
-  };
-}
 
 interface Parts {
   config: StandaloneConfig;
@@ -75,15 +54,12 @@ interface Parts {
   health: Record<string, () => Health>;
 }
 
-async function startParts(
-  config: StandaloneConfig,
-  deps: StandaloneDeps,
-  lifecycle: Lifecycle,
-): Promise<StandaloneRun> {
-  const { logger, say } = deps;
+/** The whole system in this process, but for the engine of the history, which is a child. */
+export async function startStandalone(config: StandaloneConfig, app: AppContext): Promise<StandaloneRun> {
+  const { logger, say, lifecycle, health } = app;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const parts: Parts = { config, logger, registry, lifecycle, health: {} };
+  const parts: Parts = { config, logger, registry, lifecycle, health };
   makeDirectory(config.data.directory);
 
   say('Opening the event log…');
@@ -95,7 +71,7 @@ async function startParts(
   await runStage(parts, 'record', startRecord({ log, history, logger: logger.child({ part: 'record' }), registry }));
   const detect = startDetect({
     log,
-    profile: config.detect.profile === 'demo' ? DEMO_PROFILE : PRODUCTION_PROFILE,
+    profile: detectProfile(config.detect),
     history,
     logger: logger.child({ part: 'detect' }),
     registry,
@@ -194,6 +170,7 @@ async function runTrace(parts: Parts, log: EventLog): Promise<void> {
   lifecycle.add({ name: 'symbolizer', stop: () => symbolizer.close() });
   const stage = startTrace({
     log,
+    control: createControlChannel({ log, node: config.nodeId, logger: logger.child({ part: 'control' }), registry }),
     node: config.nodeId,
     boot: readBoot(procRoot),
     openTrace: (request) => openTrace(request),
