@@ -1,0 +1,56 @@
+import { kafkaOptions, kafkaSettings, type KafkaEventLogOptions } from '@tidemark/event-log/kafka';
+import { historyOptions, historySettings, type HistoryOptions } from '@tidemark/history';
+import { detectSettings } from '@tidemark/pipeline';
+import {
+  COMMON_OPTIONS,
+  describeSettings,
+  listenSettings,
+  logSettings,
+  orConfigError,
+  readAppConfig,
+  readToken,
+  type ConfigOf,
+} from '@tidemark/service';
+
+export const sections = {
+  kafka: kafkaSettings,
+  history: historySettings,
+  detect: detectSettings,
+  status: listenSettings(9465),
+  log: logSettings,
+};
+
+export interface ProcessorConfig extends ConfigOf<typeof sections> {
+  eventLog: KafkaEventLogOptions;
+  historyConnection: HistoryOptions;
+  statusToken: string | undefined;
+}
+
+export const USAGE = `Usage: node apps/processor/dist/main.js [options]
+
+Judges what collectors send: finds leaks of processes and of their allocation sites. Several share the partitions.
+
+  --brokers LIST      host:port of some brokers (kafka.brokers)
+  --history URL       ClickHouse's HTTP interface (history.url)
+${COMMON_OPTIONS}
+Settings, their defaults and their variables:
+
+${describeSettings(sections)}`;
+
+/** What the command line asks for: help, or a run with its settings. Throws ConfigError. */
+export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv = process.env): ProcessorConfig | 'help' {
+  const read = readAppConfig(sections, args, env, {
+    flags: {
+      brokers: { type: 'string', setting: 'kafka.brokers' },
+      history: { type: 'string', setting: 'history.url' },
+    },
+  });
+  if (read === 'help') return 'help';
+  const { settings } = read;
+  return {
+    ...settings,
+    eventLog: orConfigError(() => kafkaOptions(settings.kafka)),
+    historyConnection: orConfigError(() => historyOptions(settings.history)),
+    statusToken: readToken('status', settings.status),
+  };
+}
