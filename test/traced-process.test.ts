@@ -14,6 +14,7 @@ import {
   type NodeId,
   type TraceStatusRecord,
 } from '@tidemark/contracts';
+import { createControlChannel } from '@tidemark/control';
 import { createMemoryEventLog, type EventLog, type LogRecord } from '@tidemark/event-log';
 import { openTestHistory, type TestHistory } from '@tidemark/history/testing';
 import { readBoot, startMatch, startRecord, startTrace, type Stage } from '@tidemark/pipeline';
@@ -85,8 +86,9 @@ describe.skipIf(reason !== undefined)('a process that runs with the library, dor
   /** A stage that `killed` stops in the middle of whatever it does, as a kill would: nothing is closed or said. */
   function startTracing(): Stage {
     const isFirst = !stages.some((stage) => 'active' in stage);
+    const deps = { log, logger: silentLogger, registry: new Registry() };
     return startTrace({
-      ...{ log, logger: silentLogger, registry: new Registry(), node: NODE, boot: readBoot() },
+      ...{ ...deps, node: NODE, boot: readBoot(), control: createControlChannel({ ...deps, node: NODE }) },
       async openTrace(request) {
         const source = await openTrace(request);
         if (!isFirst) return source;

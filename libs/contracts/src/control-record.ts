@@ -30,7 +30,7 @@ const requestSchema = z.object({
   sampleInterval: sampleInterval.nullable(),
   /** Null takes the tracer's own; 1 takes the caller only. */
   maxFrames: count.min(1).max(64).nullable(),
-  /** Epoch milliseconds. Not begun past `expiresAt`: then the answer is EXPIRED. */
+  /** Epoch milliseconds of the node's clock, as far as the asker knows it. Not begun past `expiresAt`: then it is EXPIRED. */
   requestedAt: time,
   expiresAt: time,
 });
@@ -69,6 +69,11 @@ export type ControlRecord = TraceRequestRecord | TraceStatusRecord;
 
 /** A request that no collector took up within this is answered EXPIRED, milliseconds. */
 export const TRACE_REQUEST_MS = 60_000;
+
+/** What there is to say of a request that expired, for a person. */
+export function expiredReason({ node, requestedAt, expiresAt }: TraceRequestRecord): string {
+  return `Node ${node} did not answer within ${Math.max(0, Math.round((expiresAt - requestedAt) / 1_000))} s.`;
+}
 
 const schema = z.discriminatedUnion('type', [requestSchema, statusSchema]);
 

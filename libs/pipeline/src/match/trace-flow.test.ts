@@ -18,6 +18,7 @@ import { startRecord } from '../record/index.js';
 import type { Stage } from '../stage.js';
 import { createFakeProcess, fakeSymbolize } from '../trace/fake-source.oracle.js';
 import { startTrace } from '../trace/index.js';
+import { createLogChannel } from '../trace/log-channel.oracle.js';
 import { startMatch } from './start-match.js';
 
 const NODE = 'web-1' as NodeId;
@@ -61,6 +62,7 @@ it('a request becomes a trace, a finding that names the site, and rows that outl
   stages.push(
     startTrace({
       ...deps,
+      control: createLogChannel(log),
       node: NODE,
       boot: 'boot-1',
       interval: 50,

@@ -1,12 +1,5 @@
 import type { TraceRequest, TraceSource } from '@tidemark/alloc-trace';
-import {
-  controlKey,
-  encodeControlRecord,
-  processKey,
-  Topic,
-  type NodeId,
-  type TraceStatusRecord,
-} from '@tidemark/contracts';
+import { processKey, type NodeId, type TraceStatusRecord } from '@tidemark/contracts';
 import type { Logger } from '@tidemark/service';
 import type { Clock } from '../collect/clock.js';
 import type { ControlDecision, TraceWish } from './control-book.js';
@@ -86,8 +79,8 @@ async function carryOut(state: State, decision: ControlDecision): Promise<void> 
   try {
     if (decision.kind === 'stop') return await stop(state, decision.id, decision.pid);
     if (decision.kind === 'start') return await start(state, decision.wish);
-    const reason = 'The request came too late: nobody took it up in time.';
-    answer(state, decision.wish, { state: 'EXPIRED', reason, code: 'TRACE_EXPIRED' });
+    const { wish, state: told, code, reason } = decision;
+    answer(state, wish, { state: told, reason, code });
   } catch (error) {
     const { code, reason } = reasonOf(error);
     deps.logger.debug({ kind: decision.kind, reason }, 'a control record could not be carried out');
@@ -224,7 +217,7 @@ function answer({ deps }: State, wish: TraceWish, answer: Answer): void {
     code: answer.code ?? null,
     at: clock.wall(),
   };
-  outbox.answer(wish.id, { topic: Topic.Control, key: controlKey(node, wish.pid), ...encodeControlRecord(record) });
+  outbox.answer(record);
   metrics.answers.inc({ state: record.state });
   if (record.code !== null) logger.warn({ pid: wish.pid, state: record.state, reason: record.reason }, 'not traced');
 }

@@ -1,4 +1,5 @@
 import {
+  expiredReason,
   parseProcessKey,
   type ControlRecord,
   type NodeId,
@@ -24,13 +25,18 @@ export interface TraceWish {
 
 /** What is to be done about a control record. */
 export type ControlDecision =
-  { kind: 'start'; wish: TraceWish } | { kind: 'expire'; wish: TraceWish } | { kind: 'stop'; id: string; pid: number };
+  | { kind: 'start'; wish: TraceWish }
+  /** Nothing, and to say why. */
+  | { kind: 'decline'; wish: TraceWish; state: 'EXPIRED' | 'REFUSED'; code: string; reason: string }
+  | { kind: 'stop'; id: string; pid: number };
 
 interface Entry {
   request: TraceRequestRecord | undefined;
   status: TraceStatusRecord | undefined;
   /** Id that was decided upon in this run. */
   decided: string | undefined;
+  /** Requests that newer ones followed before anybody answered, by id. */
+  overtaken: Map<string, TraceRequestRecord>;
 }
 
 /** What the control topic asks of one node, folded: the newest request of each pid, and whether it was answered. */
@@ -47,9 +53,9 @@ export function createControlBook(node: NodeId): ControlBook {
   return {
     note(record) {
       if (record.node !== node) return;
-      const entry = entries.get(record.pid) ?? { request: undefined, status: undefined, decided: undefined };
-      if (record.type === 'trace-request') entry.request = record;
-      else entry.status = record;
+      const entry = entries.get(record.pid) ?? newEntry();
+      if (record.type === 'trace-request') ask(entry, record);
+      else answer(entry, record);
       entries.set(record.pid, entry);
       changed.add(record.pid);
     },
@@ -57,6 +63,8 @@ export function createControlBook(node: NodeId): ControlBook {
       const decisions: ControlDecision[] = [];
       for (const pid of changed) {
         const entry = entries.get(pid)!;
+        for (const request of entry.overtaken.values()) decisions.push(overtakenBy(entry, request));
+        entry.overtaken.clear();
         const decision = decide(entry, now);
         if (decision) decisions.push(decision);
         if (isOver(entry)) entries.delete(pid);
@@ -68,6 +76,28 @@ export function createControlBook(node: NodeId): ControlBook {
       return entries.size;
     },
   };
+}
+
+function newEntry(): Entry {
+  return { request: undefined, status: undefined, decided: undefined, overtaken: new Map() };
+}
+
+/** Of several requests the newest counts; whoever made the others is to hear of it. */
+function ask(entry: Entry, request: TraceRequestRecord): void {
+  const before = entry.request;
+  const isOpen = before && before.id !== request.id && before.id !== entry.decided && before.id !== entry.status?.id;
+  if (isOpen) entry.overtaken.set(before.id, before);
+  entry.request = request;
+}
+
+function answer(entry: Entry, status: TraceStatusRecord): void {
+  entry.overtaken.delete(status.id);
+  entry.status = status;
+}
+
+function overtakenBy({ request }: Entry, overtaken: TraceRequestRecord): ControlDecision {
+  const reason = `A newer request for process ${overtaken.pid} took its place${request?.action === 'STOP' ? ': to stop' : ''}.`;
+  return { kind: 'decline', wish: wishOfRequest(overtaken), state: 'REFUSED', code: 'TRACE_OVERTAKEN', reason };
 }
 
 function decide(entry: Entry, now: number): ControlDecision | undefined {
@@ -82,8 +112,11 @@ function decide(entry: Entry, now: number): ControlDecision | undefined {
     return { kind: 'start', wish: wishOfStatus(status) };
   }
   entry.decided = id;
+  // To stop is right however late: nobody asked otherwise since.
   if (request.action === 'STOP') return { kind: 'stop', id, pid: request.pid };
-  return { kind: now > request.expiresAt ? 'expire' : 'start', wish: wishOfRequest(request) };
+  const wish = wishOfRequest(request);
+  if (now <= request.expiresAt) return { kind: 'start', wish };
+  return { kind: 'decline', wish, state: 'EXPIRED', code: 'TRACE_EXPIRED', reason: expiredReason(request) };
 }
 
 /** Nothing more can follow from what is known of the pid. */

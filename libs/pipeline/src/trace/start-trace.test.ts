@@ -18,6 +18,7 @@ import { createMemoryEventLog, type EventLog, type LogRecord } from '@tidemark/e
 import { Registry, silentLogger } from '@tidemark/service';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFakeProcess, fakeSymbolize, type FakeProcess } from './fake-source.oracle.js';
+import { createLogChannel } from './log-channel.oracle.js';
 import { startTrace, type TraceDeps, type TraceStage } from './start-trace.js';
 
 const NODE = 'web-1' as NodeId;
@@ -52,6 +53,7 @@ afterEach(async () => {
 async function trace(over: Partial<TraceDeps> = {}): Promise<TraceStage> {
   const stage = startTrace({
     log,
+    control: createLogChannel(log),
     node: NODE,
     boot: BOOT,
     openTrace: async (request) => {

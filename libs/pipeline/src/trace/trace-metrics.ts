@@ -25,7 +25,6 @@ export function createTraceMetrics(registry: Registry, figures: () => TraceFigur
     bytes: counter('tidemark_trace_bytes_total', 'Bytes of the allocation chunks made.'),
     dropped: counter('tidemark_trace_dropped_looks_total', 'Looks left out because the event log was away.'),
     failures: counter('tidemark_trace_failures_total', 'Looks at traced processes that failed.'),
-    rejected: counter('tidemark_trace_rejected_total', 'Damaged control records put aside.'),
     answers: new Counter({
       name: 'tidemark_trace_answers_total',
       help: 'Answers to trace requests, by the state they report.',

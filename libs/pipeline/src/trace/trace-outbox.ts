@@ -1,9 +1,13 @@
+import type { ControlSender, TraceStatusRecord } from '@tidemark/contracts';
 import type { EventLog, OutgoingRecord } from '@tidemark/event-log';
 import type { Logger } from '@tidemark/service';
 import type { Clock } from '../collect/clock.js';
 
 export interface TraceOutboxOptions {
-  log: EventLog;
+  /** Where looks go. */
+  log: Pick<EventLog, 'append'>;
+  /** Where answers go. */
+  control: ControlSender;
   clock: Clock;
   logger: Logger;
   /** Bytes of one trace that may wait. */
@@ -16,13 +20,18 @@ export interface TraceOutboxOptions {
 export interface TraceOutbox {
   /** The records of one look at one trace. */
   look(trace: string, records: readonly OutgoingRecord[]): void;
-  /** `id` names the request: of each only the newest answer waits. */
-  answer(id: string, record: OutgoingRecord): void;
+  /** Of the answers to one request only the newest waits. */
+  answer(record: TraceStatusRecord): void;
   /** Why the log takes nothing; null while it does. */
   readonly failing: string | null;
   readonly waitingBytes: number;
   /** Sends what it can until the deadline; takes nothing more. */
   drain(deadlineMs: number): Promise<void>;
+}
+
+interface Batch {
+  answers: TraceStatusRecord[];
+  records: OutgoingRecord[];
 }
 
 interface Look {
@@ -38,7 +47,7 @@ const LONGEST_PAUSE_MS = 5_000;
 interface State {
   options: TraceOutboxOptions;
   stop: AbortController;
-  answers: Map<string, OutgoingRecord>;
+  answers: Map<string, TraceStatusRecord>;
   looks: Look[];
   failing: string | null;
   working: Promise<void> | undefined;
@@ -49,8 +58,8 @@ export function createTraceOutbox(options: TraceOutboxOptions): TraceOutbox {
   const state: State = { options, stop, answers: new Map(), looks: [], failing: null, working: undefined };
   return {
     look: (trace, records) => addLook(state, trace, records),
-    answer(id, record) {
-      const name = `${record.key}#${id}`;
+    answer(record) {
+      const name = `${record.pid}#${record.id}`;
       // Behind the others: the newest answer of a pid must be the last one.
       state.answers.delete(name);
       state.answers.set(name, record);
@@ -101,8 +110,8 @@ function wake(state: State): void {
 async function pump(state: State): Promise<void> {
   const { clock } = state.options;
   const { signal } = state.stop;
-  for (let records = take(state); records.length > 0; records = take(state)) {
-    for (let pause = FIRST_PAUSE_MS; !(await append(state, records)); pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+  for (let batch = take(state); batch; batch = take(state)) {
+    for (let pause = FIRST_PAUSE_MS; !(await send(state, batch)); pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       await clock.sleep(pause, signal);
       if (signal.aborted) return;
     }
@@ -110,9 +119,10 @@ async function pump(state: State): Promise<void> {
 }
 
 /** What goes out next: all answers, and looks as far as they fit. */
-function take(state: State): OutgoingRecord[] {
-  const records = [...state.answers.values()];
+function take(state: State): Batch | undefined {
+  const answers = [...state.answers.values()];
   state.answers.clear();
+  const records: OutgoingRecord[] = [];
   let bytes = 0;
   let count = 0;
   for (const look of state.looks) {
@@ -122,13 +132,15 @@ function take(state: State): OutgoingRecord[] {
     count++;
   }
   state.looks = state.looks.slice(count);
-  return records;
+  return answers.length + records.length > 0 ? { answers, records } : undefined;
 }
 
-async function append(state: State, records: readonly OutgoingRecord[]): Promise<boolean> {
-  const { log, logger } = state.options;
+/** What the log has is taken from the batch, so that it does not go twice. */
+async function send(state: State, { answers, records }: Batch): Promise<boolean> {
+  const { log, control, logger } = state.options;
   try {
-    await log.append(records);
+    for (; answers.length > 0; answers.shift()) await control.send(answers[0]!);
+    if (records.length > 0) await log.append(records);
     if (state.failing !== null) logger.info({}, 'event log takes allocation chunks again');
     state.failing = null;
     return true;
