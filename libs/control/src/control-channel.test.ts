@@ -206,6 +206,16 @@ describe('the control channel', () => {
     await expect(channel.listen(() => {})).rejects.toMatchObject({ code: 'EVENT_LOG_CLOSED' });
   });
 
+  it('waits for a log that is away for a moment', async () => {
+    const away = Object.assign(new Error('no broker answers'), { retriable: true });
+    vi.spyOn(log, 'lag').mockRejectedValueOnce(away);
+    vi.spyOn(log, 'subscribe').mockRejectedValueOnce(away);
+    const heard: ControlRecord[] = [];
+    await listen((record) => void heard.push(record));
+    await createControlSender(log).send(request(7));
+    await until(() => expect(heard).toHaveLength(1));
+  });
+
   it('lets what Nest says be seen in our log alone', async () => {
     const write = vi.spyOn(process.stdout, 'write');
     await listen(() => {});

@@ -34,6 +34,9 @@ export interface EventLogServerOptions {
   quietMs?: number;
 }
 
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 5_000;
+
 /**
  * Transport of `@nestjs/microservices` that hands the records of one topic to `@EventPattern` handlers, from the oldest one
  * on, whatever adapter the log is. Records of one key are handled in their order, the next when the last one's handlers are
@@ -104,15 +107,29 @@ export class EventLogServer extends Server implements CustomTransportStrategy {
     });
   }
 
+  /** A log that is away for a moment is waited for; what it refuses for good is thrown. */
   async #open(): Promise<void> {
+    const { signal } = this.#stop;
+    for (let pause = FIRST_PAUSE_MS; !this.#subscription; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      try {
+        this.#subscription = await this.#subscribe();
+      } catch (error) {
+        if (signal.aborted || (error as { retriable?: unknown }).retriable !== true) throw error;
+        this.#options.logger.warn({ error: messageOf(error) }, 'control topic cannot be read now; trying again');
+        await sleep(pause, undefined, { signal });
+      }
+    }
+    await this.#subscription.ready;
+    this.#heardAt = performance.now();
+  }
+
+  async #subscribe(): Promise<Subscription> {
     const { log, topic, group } = this.#options;
     this.#end = createTopicEnd(await log.lag(topic, group));
-    this.#subscription = await log.subscribe({
+    return log.subscribe({
       ...{ topic, group, from: 'earliest', ephemeral: true },
       assign: (context) => this.#readPartition(context),
     });
-    await this.#subscription.ready;
-    this.#heardAt = performance.now();
   }
 
   #readPartition(context: PartitionContext): PartitionHandler {
