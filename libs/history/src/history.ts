@@ -1,5 +1,5 @@
 import type { NodeId, ProcessKey, Survivor } from '@tidemark/contracts';
-import { createConnection, type ConnectionOptions } from './connection.js';
+import { createConnection, type Connection, type ConnectionOptions } from './connection.js';
 import type { HistoryRole } from './grants.js';
 import { migrate, type MigrationReport } from './migrate.js';
 import { preflight } from './preflight.js';
@@ -85,18 +85,14 @@ export function createHistory(options: HistoryOptions): History {
   const retention = checkRetention(options.retention ?? DEFAULT_RETENTION);
   const connection = createConnection(options);
   return {
-    async migrate() {
-      // The database may not be there yet, and a connection to it would be refused.
-      const home = createConnection({ ...options, database: 'default', maxConnections: 1 });
-      try {
+    migrate: () =>
+      atHome(options, async (home) => {
         const report = await migrate(connection, home);
         await applyRetention(connection, retention);
         return report;
-      } finally {
-        await home.close();
-      }
-    },
-    preflight: (role) => preflight(connection, role, { clustered: options.cluster !== undefined }),
+      }),
+    preflight: (role) =>
+      atHome(options, (home) => preflight(connection, home, role, { clustered: options.cluster !== undefined })),
     write: (blocks, writeOptions) => writeBlocks(connection, blocks, writeOptions),
     writtenChunks: (topic, partition) => writtenChunks(connection, topic, partition),
     writtenHeartbeats: (ids, from, batch) => writtenHeartbeats(connection, ids, from, batch),
@@ -121,4 +117,14 @@ export function createHistory(options: HistoryOptions): History {
     ping: () => connection.ping(),
     close: () => connection.close(),
   };
+}
+
+/** The database may not be there yet, and a connection to it would be refused. */
+async function atHome<T>(options: HistoryOptions, action: (home: Connection) => Promise<T>): Promise<T> {
+  const home = createConnection({ ...options, database: 'default', maxConnections: 1 });
+  try {
+    return await action(home);
+  } finally {
+    await home.close();
+  }
 }

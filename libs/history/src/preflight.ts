@@ -16,19 +16,26 @@ const SYNTAX_ERROR = '62';
  * Whether the user may do what the role needs, and, but for the migrator, whether the tables are there. Throws
  * HISTORY_ACCESS in one line with the user, the rights and the statements that give them; HISTORY_SCHEMA, worth another
  * try, when the database has not all migrations of this build. One that has more is taken: migrations only add.
+ *
+ * @param home a connection to a database that exists always
  */
-export async function preflight(connection: Connection, role: HistoryRole, options: PreflightOptions): Promise<void> {
+export async function preflight(
+  connection: Connection,
+  home: Connection,
+  role: HistoryRole,
+  options: PreflightOptions,
+): Promise<void> {
   const missing: Grant[] = [];
   for (const grant of historyGrants(role, connection.database, options.clustered)) {
-    if (!(await isGranted(connection, grant))) missing.push(grant);
+    if (!(await isGranted(home, grant))) missing.push(grant);
   }
-  if (missing.length > 0) throw await notGranted(connection, role, missing);
+  if (missing.length > 0) throw await notGranted(home, role, missing);
   if (role !== 'migrator') await checkMigrated(connection, options.migrations ?? readMigrations());
 }
 
-async function isGranted(connection: Connection, { right, on }: Grant): Promise<boolean> {
+async function isGranted(home: Connection, { right, on }: Grant): Promise<boolean> {
   try {
-    return (await connection.ask(`CHECK GRANT ${right} ON ${on}`)).trim() === '1';
+    return (await home.ask(`CHECK GRANT ${right} ON ${on}`)).trim() === '1';
   } catch (error) {
     const { cause } = error as { cause?: { code?: unknown } };
     if (cause?.code === SYNTAX_ERROR) return true;
@@ -36,8 +43,8 @@ async function isGranted(connection: Connection, { right, on }: Grant): Promise<
   }
 }
 
-async function notGranted(connection: Connection, role: HistoryRole, missing: readonly Grant[]): Promise<HistoryError> {
-  const [row] = await connection.query<{ user: string }>('SELECT currentUser() AS user');
+async function notGranted(home: Connection, role: HistoryRole, missing: readonly Grant[]): Promise<HistoryError> {
+  const [row] = await home.query<{ user: string }>('SELECT currentUser() AS user');
   const user = row?.user ?? '';
   const lacks = missing.map(({ right, on }) => `${right} on ${on.replaceAll('`', '')}`).join(', ');
   const grants = missing.map(({ right, on }) => `GRANT ${right} ON ${on} TO \`${user.replace(/[\\`]/g, '\\$&')}\``);
