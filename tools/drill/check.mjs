@@ -1,0 +1,88 @@
+// What must be true when everything is healed and drained.
+import { Topic } from '@tidemark/contracts';
+import { checkApis } from './check-api.mjs';
+import { checkAllocations, checkFindings, checkHeartbeats } from './check-records.mjs';
+import { checkRollups } from './check-rollups.mjs';
+import { checkGaps, checkLedger, checkSampleRows, distinctChunks } from './check-samples.mjs';
+import { readLedgers } from './ledger-file.mjs';
+import { readLog } from './log-contents.mjs';
+
+/** @returns {Promise<{ problems: string[], figures: Record<string, number> }>} */
+export async function checkSystem({ system, log, ledgers, kills, counted, expectDropped = false, say }) {
+  const { ask } = system;
+  const ledger = readLedgers(ledgers);
+  const { contents, damaged, deadLetters } = await readLog(log);
+  const { chunks, repeats, problems: disorder } = distinctChunks(contents);
+  const killedRuns = runsThatMayEndEarly(contents, ledger, kills);
+  const told = checkLedger(ledger, chunks, killedRuns);
+  const gaps = checkGaps(chunks, droppedByRun(contents), killedRuns);
+  const samples = await checkSampleRows(chunks, ask);
+  const rollups = await checkRollups(ask);
+  const findings = await checkFindings(contents, ledger, ask);
+  const heartbeats = await checkHeartbeats(contents, ask);
+  const allocations = await checkAllocations(contents, ledger, ask);
+  const apis = await checkApis(
+    system
+      .appNames()
+      .filter((name) => name.startsWith('api'))
+      .map(system.url),
+    {
+      nodes: new Set(chunks.map(({ node }) => node)),
+      findings: new Set(contents[Topic.Findings].flatMap(({ item }) => (item.type === 'finding' ? [item.id] : []))),
+    },
+  );
+  const problems = [
+    ...[disorder, told.problems, gaps.problems, samples.problems, rollups.problems].flat(),
+    ...[findings.problems, heartbeats.problems, allocations.problems, apis.problems].flat(),
+    ...damaged.map(
+      ({ topic, partition, offset, reason }) => `log: ${topic}/${partition} offset ${offset} is damaged: ${reason}`,
+    ),
+    ...deadLetters.map(({ topic, headers }) => `${topic}: ${headers['dlq-reason']}`),
+    ...counted
+      .filter(({ name }) => !(expectDropped && name.includes('_dropped_')))
+      .map(({ name, value }) => `${name} is ${value}`),
+  ];
+  const figures = {
+    ...{
+      chunks: chunks.length,
+      samples: samples.rows,
+      rollupRows: rollups.rows,
+      repeats,
+      gaps: gaps.lost,
+      unsent: told.unsent,
+    },
+    ...{ findings: findings.count, heartbeats: heartbeats.count, allocationChunks: allocations.count },
+    deadLetters: deadLetters.length,
+  };
+  say(
+    `${figures.chunks} chunks with ${figures.samples} samples, ${figures.findings} findings, ${figures.allocationChunks} allocation chunks, ${figures.heartbeats} heartbeats; ${repeats} chunks twice in the log; ${figures.unsent} chunks died unsent with a killed player, ${figures.gaps} missing in the log and counted`,
+  );
+  return { problems, figures };
+}
+
+/** Runs of players and collectors that were killed: what they had in memory went with them. */
+function runsThatMayEndEarly(contents, ledger, kills) {
+  const runs = new Set();
+  const byNode = new Map();
+  for (const { item } of contents[Topic.Samples]) addRun(byNode, item);
+  for (const { made } of ledger.samples.values()) addRun(byNode, made);
+  const killed = Object.keys(kills).some((name) => name.startsWith('collector-') || name.startsWith('player-'));
+  if (!killed) return runs;
+  // All but the last run of a node ended by a kill: nothing else ends one.
+  for (const list of byNode.values()) for (const run of [...list].slice(0, -1)) runs.add(run);
+  return runs;
+}
+
+function addRun(byNode, { node, run }) {
+  const runs = byNode.get(node) ?? new Set();
+  byNode.set(node, runs.add(run));
+}
+
+/** What collectors themselves say that they dropped. */
+function droppedByRun(contents) {
+  const dropped = new Map();
+  for (const { item } of contents[Topic.Nodes]) {
+    dropped.set(item.run, Math.max(dropped.get(item.run) ?? 0, item.collector.droppedChunks));
+  }
+  return dropped;
+}

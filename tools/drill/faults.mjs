@@ -1,0 +1,42 @@
+// Does to the parts what the plan says, and undoes it.
+import { pause } from './system.mjs';
+
+/**
+ * Runs the plan; resolves when its last fault is healed. `say` gets one line for each thing that is done.
+ *
+ * @param {{ plan: ReturnType<typeof import('./plan.mjs').planFaults>, parts: Record<string, object>,
+ *   links: ReturnType<typeof import('./links.mjs').createLinks>, say: (line: string) => void, signal: AbortSignal }} run
+ */
+export async function runFaults({ plan, parts, links, say, signal }) {
+  const startedAt = Date.now();
+  const seconds = () => (Date.now() - startedAt) / 1000;
+  const told = (line) => say(`${seconds().toFixed(1).padStart(6)} s  ${line}`);
+  await Promise.all(
+    plan.map(async (fault) => {
+      await pause(Math.max(0, fault.at * 1000 - (Date.now() - startedAt)));
+      if (signal.aborted) return;
+      const what = `${fault.part} ${fault.how ? `${fault.kind} (${fault.how})` : fault.kind}`;
+      told(`${what} for ${fault.seconds} s`);
+      const undo = await inflict(fault, parts, links);
+      const until = Date.now() + fault.seconds * 1000;
+      while (Date.now() < until && !signal.aborted) await pause(Math.min(200, Math.max(1, until - Date.now())));
+      if (signal.aborted && fault.kind === 'kill') return;
+      await undo();
+      told(`${fault.part} is back`);
+    }),
+  );
+}
+
+/** Gives what undoes it. */
+async function inflict({ part: name, kind, how }, parts, links) {
+  const part = parts[name];
+  if (kind === 'kill') {
+    await part.kill();
+    return () => part.start();
+  }
+  if (kind === 'pause') {
+    part.pause();
+    return () => part.resume();
+  }
+  return links.cut((from, to) => from === name || to === name, how);
+}
