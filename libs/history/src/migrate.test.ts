@@ -96,7 +96,7 @@ describe('migrating', () => {
     await migrate(connection, home, migrations);
     const older = migrate(connection, home, migrations.slice(0, -1));
     await expect(older).rejects.toMatchObject({ code: 'HISTORY_VERSION', retriable: false });
-    await expect(older).rejects.toThrow(/^data directory of another version: [^\n]*0008_allocation_traces[^\n]*$/);
+    await expect(older).rejects.toThrow(/^data directory of another version: [^\n]*0009_written_chunks[^\n]*$/);
     const changed = migrations.map((migration, index) => (index === 2 ? { ...migration, checksum: 'x' } : migration));
     await expect(migrate(connection, home, changed)).rejects.toThrow(
       /^data directory of another version: [^\n]*another text of migration 0003_node_samples[^\n]*$/,

@@ -10,6 +10,8 @@ export interface WriteOptions {
   /** True when an earlier try may have written some of the batch: then it is looked up, not only left to the tokens. */
   again: boolean;
   signal?: AbortSignal;
+  /** Called before each block is looked up or sent; what it throws ends the writing. */
+  beforeBlock?: (block: Block) => void | Promise<void>;
   /** Called after each block that is in its table. */
   onBlock?: (block: Block) => void | Promise<void>;
 }
@@ -31,6 +33,9 @@ export interface WriteReport {
  * either may be there alone. A try that follows an uncertain one therefore counts the rows of the block, inserts only
  * what is missing, and feeds the rollups again from the raw rows, which changes nothing where they have them: every
  * rollup is a least, a greatest or a last value. Throws HistoryError; then call again with `again`.
+ *
+ * The token is the statement's name, too, for inserting and for counting: so nobody counts while an insert of the same
+ * block is at work in the server, be it of a writer that died or of one that does not know yet that it was replaced.
  */
 export async function writeBlocks(
   connection: Connection,
@@ -41,8 +46,9 @@ export async function writeBlocks(
   for (const block of blocks) {
     options.signal?.throwIfAborted();
     const token = `${options.token}/${block.table}/${block.day}`;
+    await options.beforeBlock?.(block);
     if (options.again) await settle(connection, block, token, report, options.signal);
-    else await insert(connection, block, token, options.signal);
+    else await insert(connection, block, token, options.signal, token);
     report.rows[block.table] = (report.rows[block.table] ?? 0) + block.rows;
     await options.onBlock?.(block);
   }
@@ -59,16 +65,16 @@ async function settle(
   const { trace } = block;
   // A second copy of such rows folds into the first; the token may be of an insert that was lost.
   if (!trace) return insert(connection, block, `${token}/${randomUUID()}`, signal);
-  let found = await count(connection, block.table, trace);
+  let found = await count(connection, block.table, trace, token);
   if (found > 0) report.found++;
   else {
-    // The same token first: the earlier request may still be at work in the server.
-    await insert(connection, block, token, signal);
-    found = await count(connection, block.table, trace);
+    // The same token first: another writer of the block may have sent it after it was counted.
+    await insert(connection, block, token, signal, token);
+    found = await count(connection, block.table, trace, token);
   }
   if (found === 0) {
-    await insert(connection, block, `${token}/lost`, signal);
-    found = await count(connection, block.table, trace);
+    await insert(connection, block, `${token}/lost`, signal, token);
+    found = await count(connection, block.table, trace, token);
   }
   if (found !== block.rows) {
     report.oddities.push(
@@ -78,7 +84,13 @@ async function settle(
   await refillViews(connection, block.table, trace);
 }
 
-function insert(connection: Connection, block: Block, token: string, signal?: AbortSignal): Promise<void> {
+function insert(
+  connection: Connection,
+  block: Block,
+  token: string,
+  signal?: AbortSignal,
+  queryId?: string,
+): Promise<void> {
   const columns = block.columns.map(identifier).join(', ');
   const settings = [
     `insert_deduplication_token = '${token.replace(/[\\']/g, '\\$&')}'`,
@@ -89,14 +101,16 @@ function insert(connection: Connection, block: Block, token: string, signal?: Ab
     'optimize_on_insert = 0',
   ].join(', ');
   const sql = `INSERT INTO ${identifier(block.table)} (${columns}) SETTINGS ${settings} FORMAT Native`;
-  return connection.insert(sql, block.body, signal);
+  return connection.insert(sql, block.body, signal, queryId);
 }
 
-async function count(connection: Connection, table: string, trace: BlockTrace): Promise<number> {
+async function count(connection: Connection, table: string, trace: BlockTrace, queryId: string): Promise<number> {
   const { where, parameters } = traceCondition(trace);
   const [row] = await connection.query<{ rows: number | string }>(
     `SELECT count() AS rows FROM ${identifier(table)} WHERE ${where}`,
     parameters,
+    undefined,
+    queryId,
   );
   return Number(row?.rows ?? 0);
 }

@@ -19,9 +19,13 @@ export interface BatchWriterDeps {
   logger: Logger;
   metrics: RecordMetrics;
   retry: { initialMs: number; maxMs: number };
+  /** A block is sent at most so long after the log said that the partition is this writer's, milliseconds. Default 5,000. */
+  leaseMs?: number;
   /** For tests: called at each moment; one that never resolves is the crash. */
   checkpoint?: (name: Checkpoint) => void | Promise<void>;
 }
+
+const DEFAULT_LEASE_MS = 5_000;
 
 /**
  * Writes batches of one partition, each record once.
@@ -35,6 +39,8 @@ export class BatchWriter {
   readonly #deps: BatchWriterDeps;
   readonly #stop = new AbortController();
   readonly #repeats: Repeats<unknown> | undefined;
+  /** When the log last took a commit: by a clock that stands still while the machine sleeps, and by one that does not. */
+  #ownedAt = { steady: -Infinity, wall: -Infinity };
   #failure: Error | undefined;
 
   constructor(context: PartitionContext, deps: BatchWriterDeps) {
@@ -76,6 +82,7 @@ export class BatchWriter {
     const { topic, metrics, history } = this.#deps;
     const { partition } = this.#context;
     const { number, first, last, records } = batch;
+    const beforeBlock = (): Promise<void> => this.#makeSure(batch);
     const repeats = this.#repeats;
     const items = records.map((record) => decodeRecord(topic, record)).filter((item) => item !== undefined);
     const row = rowBatch(number, partition);
@@ -86,10 +93,27 @@ export class BatchWriter {
     const token = `${topic.topic}/${partition}/${first}-${last}/${number}`;
     const onBlock = (): Promise<void> => this.#reached('table');
     const report = await this.#persist((again) =>
-      history.write(blocks, { token, again: again || batch.again, onBlock }),
+      history.write(blocks, { token, again: again || batch.again, beforeBlock, onBlock }),
     );
     repeats?.written(fresh);
     return report;
+  }
+
+  /**
+   * A writer that was stopped for a while may have been replaced without knowing: before it goes on it asks the log, by
+   * committing once more what it is about to write. Throws EVENT_LOG_REVOKED when the partition is another's.
+   */
+  async #makeSure({ number, first, last }: Batch): Promise<void> {
+    const { steady, wall } = this.#ownedAt;
+    const sinceMs = Math.max(performance.now() - steady, Math.abs(Date.now() - wall));
+    if (sinceMs < (this.#deps.leaseMs ?? DEFAULT_LEASE_MS)) return;
+    await this.#commitOnce(first, encodeMetadata({ batch: number, last }));
+  }
+
+  async #commitOnce(offset: number, metadata: string): Promise<void> {
+    const asked = { steady: performance.now(), wall: Date.now() };
+    await this.#context.commit(offset, metadata);
+    this.#ownedAt = asked;
   }
 
   async #reached(name: Checkpoint): Promise<void> {
@@ -97,7 +121,7 @@ export class BatchWriter {
   }
 
   #commit(offset: number, metadata: string): Promise<void> {
-    return this.#persist(() => this.#context.commit(offset, metadata));
+    return this.#persist(() => this.#commitOnce(offset, metadata));
   }
 
   /** Tries until it works: what cannot be written now waits, it is never left out. */

@@ -1,0 +1,181 @@
+import { encodeSampleChunk, Topic, type SampleChunk } from '@tidemark/contracts';
+import { EventLogError, type CommittedPosition, type LogRecord, type PartitionContext } from '@tidemark/event-log';
+import { openTestHistory, simulateNode, type TestHistory } from '@tidemark/history/testing';
+import { Registry, silentLogger } from '@tidemark/service';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Checkpoint } from './batch-writer.js';
+import { createLimiter } from './limiter.js';
+import { PartitionWriter, type PartitionWriterDeps } from './partition-writer.js';
+import { createRecordMetrics } from './record-metrics.js';
+import { RECORD_TOPICS } from './record-topic.js';
+
+const topic = RECORD_TOPICS.find((one) => one.topic === Topic.Samples)!;
+const MOMENTS: readonly Checkpoint[] = ['intent', 'table', 'tables'];
+const TABLES = ['process_samples', 'node_samples', 'device_samples'];
+const ROLLUPS = ['process_samples_1m', 'process_samples_1h', 'node_samples_1m', 'node_samples_1h', 'processes'];
+const settled = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 60_000, interval: 5 });
+
+/** One partition of a log whose newest owner alone may commit. */
+function createPartition(chunks: readonly SampleChunk[]) {
+  const records = chunks.map((chunk, offset): LogRecord => {
+    const { value, headers } = encodeSampleChunk(chunk);
+    return { topic: Topic.Samples, partition: 3, offset, key: chunk.node, value, headers, timestamp: chunk.at };
+  });
+  let owner = 0;
+  let position: CommittedPosition | undefined;
+  return {
+    get position() {
+      return position;
+    },
+    /** The partition's records from where the last owner left it, and the right to commit. */
+    assign(): { context: PartitionContext; records: LogRecord[] } {
+      const self = ++owner;
+      const context: PartitionContext = {
+        topic: Topic.Samples,
+        partition: 3,
+        committed: position,
+        signal: new AbortController().signal,
+        acknowledge: () => {},
+        async commit(offset, metadata = '') {
+          if (self !== owner) throw new EventLogError('EVENT_LOG_REVOKED', 'taken', false);
+          position = { offset, metadata };
+        },
+        reject: () => expect.unreachable(),
+      };
+      return { context, records: records.slice(position?.offset ?? 0) };
+    },
+  };
+}
+
+describe('a writer that was stopped and goes on as if nothing had happened', () => {
+  let test: TestHistory;
+  let node = 0;
+  beforeAll(async () => {
+    test = await openTestHistory();
+  });
+  afterAll(() => test.close());
+
+  const simulate = (): SampleChunk[] =>
+    simulateNode({
+      ...{ node: `ghost-${++node}`, from: Date.now() - 20_000, rounds: 20, roundMs: 1_000 },
+      ...{ processes: 4, seed: node, keyframeEvery: 5 },
+    }).chunks;
+
+  const depsOf = (over: Partial<PartitionWriterDeps> = {}): PartitionWriterDeps => ({
+    ...{ topic, history: test.history, logger: silentLogger, limiter: createLimiter(1), flushMs: 1 },
+    metrics: createRecordMetrics(new Registry(), () => ({ pendingRecords: 0, pendingBytes: 0, failing: 0 })),
+    retry: { initialMs: 1, maxMs: 20 },
+    ...over,
+  });
+
+  /** Begins to write the partition, and stands still when it comes to the moment for the `nth` time. */
+  async function startGhost(partition: ReturnType<typeof createPartition>, moment: Checkpoint, nth = 1, leaseMs = 1e9) {
+    let goOn!: () => void;
+    let left = nth;
+    let stands = false;
+    const released = new Promise<void>((resolve) => (goOn = resolve));
+    const checkpoint = async (name: Checkpoint): Promise<void> => {
+      if (name !== moment || --left !== 0) return;
+      stands = true;
+      await released;
+    };
+    const { context, records } = partition.assign();
+    const writer = await PartitionWriter.create(context, depsOf({ checkpoint, leaseMs }));
+    await writer.handle(records);
+    await settled(() => expect(stands).toBe(true));
+    return async (): Promise<void> => {
+      goOn();
+      await writer.close('drain');
+    };
+  }
+
+  async function writeAll(partition: ReturnType<typeof createPartition>, count: number): Promise<void> {
+    const { context, records } = partition.assign();
+    const writer = await PartitionWriter.create(context, depsOf());
+    await writer.handle(records);
+    await settled(() => expect(partition.position?.offset).toBe(count));
+    await writer.close('drain');
+  }
+
+  async function contents(name: string): Promise<Record<string, unknown[]>> {
+    const found: Record<string, unknown[]> = {};
+    for (const table of TABLES) {
+      found[table] = await test.connection.query(
+        `SELECT * EXCEPT (node, boot, batch) FROM ${table} WHERE node = '${name}' ORDER BY ALL`,
+      );
+    }
+    for (const table of ROLLUPS) {
+      found[table] = await test.connection.query(
+        `SELECT * EXCEPT (node, boot) FROM ${table} FINAL WHERE node = '${name}' ORDER BY ALL`,
+      );
+    }
+    return found;
+  }
+
+  function rowsOf(chunks: readonly SampleChunk[]): { process_samples: number; node_samples: number } {
+    return {
+      process_samples: chunks.reduce((sum, { procs }) => sum + procs.pid.length, 0),
+      node_samples: chunks.filter(({ system }) => system.memory).length,
+    };
+  }
+
+  async function expectOnce(chunks: readonly SampleChunk[]): Promise<Record<string, unknown[]>> {
+    const found = await contents(chunks[0]!.node);
+    const { process_samples, node_samples } = rowsOf(chunks);
+    expect(found['process_samples']).toHaveLength(process_samples);
+    expect(found['node_samples']).toHaveLength(node_samples);
+    expect(found['device_samples']).toHaveLength(node_samples);
+    return found;
+  }
+
+  // Where the first one wrote all, its follower has nothing to write.
+  const pairs = MOMENTS.flatMap((ghost) => MOMENTS.map((next) => [ghost, next] as const)).filter(
+    ([ghost, next]) => ghost !== 'tables' || next !== 'table',
+  );
+  it.each(pairs)(
+    'doubles nothing: stopped after “%s”, its follower after “%s”, a third wrote all, then both go on',
+    async (ghostMoment, nextMoment) => {
+      const chunks = simulate();
+      const partition = createPartition(chunks);
+      const first = await startGhost(partition, ghostMoment);
+      const second = await startGhost(partition, nextMoment, nextMoment === 'table' ? 2 : 1);
+      await writeAll(partition, chunks.length);
+      const before = await expectOnce(chunks);
+      await Promise.all([first(), second()]);
+      expect(await contents(chunks[0]!.node)).toEqual(before);
+      expect(partition.position?.offset).toBe(chunks.length);
+    },
+  );
+
+  it('doubles nothing when it goes on while its follower writes', async () => {
+    for (let nth = 1; nth <= 5; nth++) {
+      const chunks = simulate();
+      const partition = createPartition(chunks);
+      const goOn = await startGhost(partition, nth === 1 ? 'intent' : 'table', Math.max(1, nth - 1));
+      await Promise.all([writeAll(partition, chunks.length), goOn()]);
+      await expectOnce(chunks);
+    }
+  });
+
+  it('asks the log after a while, and sends nothing more when the partition is another’s', async () => {
+    const chunks = simulate();
+    const partition = createPartition(chunks);
+    const goOn = await startGhost(partition, 'intent', 1, 0);
+    await writeAll(partition, chunks.length);
+    const before = await expectOnce(chunks);
+    // Without the tokens that would keep the repeated rows out.
+    for (const table of [...TABLES, ...ROLLUPS]) {
+      await test.connection.command(`ALTER TABLE ${table} MODIFY SETTING non_replicated_deduplication_window = 0`);
+    }
+    try {
+      await goOn();
+      expect(await contents(chunks[0]!.node)).toEqual(before);
+    } finally {
+      for (const table of [...TABLES, ...ROLLUPS]) {
+        await test.connection.command(
+          `ALTER TABLE ${table} MODIFY SETTING non_replicated_deduplication_window = 10000`,
+        );
+      }
+    }
+  });
+});
