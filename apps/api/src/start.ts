@@ -20,7 +20,7 @@ export async function startApi(config: ApiConfig, app: AppContext): Promise<{ fa
     open: (more) => createKafkaEventLog({ ...config.eventLog, ...more, clientId: 'tidemark-api' }),
     groups: [],
   });
-  const { history, past } = holdHistory(app, config.historyConnection);
+  const { history, past } = holdHistory(app, config.historyConnection, (history) => history.preflight('reader'));
   const feed = startLiveFeed({
     log,
     live: createLiveView(),

@@ -19,7 +19,7 @@ export async function startProcessor(config: ProcessorConfig, app: AppContext): 
     open: (more) => createKafkaEventLog({ ...config.eventLog, ...more, clientId: 'tidemark-processor' }),
     groups: GROUPS,
   });
-  const { history, past } = holdHistory(app, config.historyConnection);
+  const { history, past } = holdHistory(app, config.historyConnection, (history) => history.preflight('processor'));
   say(`Waiting for ${config.kafka.brokers} and ${config.history.url}`);
   await Promise.all([opened, past.opened]);
   if (stopping.aborted) return;

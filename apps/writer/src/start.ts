@@ -1,4 +1,5 @@
 import { createKafkaEventLog } from '@tidemark/event-log/kafka';
+import type { History } from '@tidemark/history';
 import { holdHistory, holdLog, holdStage, RECORD_GROUPS, startRecord } from '@tidemark/pipeline';
 import { createRegistry, openStatus, type AppContext } from '@tidemark/service';
 import type { WriterConfig } from './config.js';
@@ -13,9 +14,8 @@ export async function startWriter(config: WriterConfig, app: AppContext): Promis
     open: (more) => createKafkaEventLog({ ...config.eventLog, ...more, clientId: 'tidemark-writer' }),
     groups: RECORD_GROUPS,
   });
-  // Makes the tables, or waits until whoever makes them has done so.
   const { history, past } = holdHistory(app, config.historyConnection, (history) =>
-    config.history.migrate ? history.migrate() : history.lastNodes(),
+    prepare(history, config.history.migrate),
   );
   say(`Waiting for ${config.kafka.brokers} and ${config.history.url}`);
   await Promise.all([opened, past.opened]);
@@ -25,4 +25,10 @@ export async function startWriter(config: WriterConfig, app: AppContext): Promis
   holdStage(app, 'record', record);
   await record.ready;
   say('Recording');
+}
+
+/** Makes the tables, or waits until whoever makes them has done so. */
+async function prepare(history: History, migrate: boolean): Promise<void> {
+  await history.preflight(migrate ? 'migrator' : 'writer');
+  if (migrate) await history.migrate();
 }

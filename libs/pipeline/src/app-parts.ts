@@ -36,11 +36,11 @@ export function holdLog(app: AppContext, registry: Registry, options: HeldLogOpt
   return patient;
 }
 
-/** Connects an app to ClickHouse, however long that takes: until `attempt`, or reading the tables, succeeds. */
+/** Connects an app to ClickHouse, however long that takes: until `attempt` succeeds, or can never. */
 export function holdHistory(
   app: AppContext,
   connection: HistoryOptions,
-  attempt: (history: History) => Promise<unknown> = (history) => history.lastNodes(),
+  attempt: (history: History) => Promise<unknown>,
 ): { history: History; past: PatientHistory } {
   const { lifecycle, health, stopping } = app;
   const history = createHistory(connection);
