@@ -1,0 +1,6 @@
+export function userStatements(options: {
+  database: string;
+  cluster?: string;
+  roles?: readonly string[];
+  hashes?: Record<string, string>;
+}): string[];
