@@ -37,6 +37,10 @@ export function createFindingBook(maxFindings: number): FindingBook {
   const known = (entry: Entry | undefined): LiveFinding | undefined =>
     entry?.finding ? { finding: entry.finding, acknowledgement: entry.acknowledgement } : undefined;
 
+  /** A site's finding names its process and says nothing of it; one that is told again may be older than what is known. */
+  const isNewest = (key: ProcessKey, { kind, at }: Finding): boolean =>
+    kind !== 'SITE_LEAK' && at >= (entries.get(byProcess.get(key) ?? '')?.finding?.at ?? 0);
+
   return {
     apply(record) {
       // An acknowledgement can outlive its finding in a compacted log: it waits for the next state of that id.
@@ -45,7 +49,7 @@ export function createFindingBook(maxFindings: number): FindingBook {
         if (record.at >= (entry.acknowledgement?.at ?? 0)) entry.acknowledgement = record;
       } else if (record.at >= (entry.finding?.at ?? 0)) {
         entry.finding = record;
-        if (record.process) byProcess.set(record.process.key, record.id);
+        if (record.process && isNewest(record.process.key, record)) byProcess.set(record.process.key, record.id);
       }
       entries.delete(record.id);
       entries.set(record.id, entry);

@@ -47,9 +47,14 @@ export function createLeakLookup(
   };
 }
 
+const GROWING: ReadonlySet<LeakState> = new Set(['GROWING', 'SUSPECTED', 'CONFIRMED']);
+
 function statusOfFinding(book: FindingBook, key: ProcessKey): LeakStatus | undefined {
   const finding = book.ofProcess(key)?.finding;
   if (!finding) return undefined;
-  const { state, at, confidence, imminent, growth, secondsToExhaustion } = finding;
+  const { state, at, confidence, imminent } = finding;
+  // What it grew by until it stopped is not how it grows now.
+  const grows = imminent || GROWING.has(state);
+  const { growth, secondsToExhaustion } = grows ? finding : { growth: null, secondsToExhaustion: null };
   return { state, since: at, confidence, imminent, growth, secondsToExhaustion };
 }

@@ -412,6 +412,23 @@ describe('leak status and growth', () => {
     expect(view.findings.get('1')?.acknowledgement?.note).toBe('seen');
   });
 
+  it('of a process do not come from findings on its sites, nor from older ones that are told again', () => {
+    const host = createSimulatedHost('a');
+    const view = createLiveView();
+    host.spawn(7);
+    host.round(T0).forEach((chunk) => view.applyChunk(chunk, T0));
+    const key = view.process('a', 7)!.key;
+    const process = { key, pid: 7, program: 'idle', commandLine: null, user: null };
+    const growth = { bytesPerHour: 10, low: 5, high: 15, window: 60 };
+    const older = { ...findingOf('1', T0), state: 'CLEARED', previous: 'GROWING', growth, process } as const;
+    view.applyFinding({ ...findingOf('2', T0 + 5), state: 'CONFIRMED', growth, process });
+    view.applyFinding({ ...findingOf('3', T0 + 9), kind: 'SITE_LEAK', state: 'CLEARED', process });
+    view.applyFinding(older);
+    expect(view.process('a', 7)).toMatchObject({ leak: { state: 'CONFIRMED' }, growth: { bytesPerHour: 10 } });
+    view.applyFinding({ ...older, id: '2', at: T0 + 10 });
+    expect(view.process('a', 7)).toMatchObject({ leak: { state: 'CLEARED' }, growth: null });
+  });
+
   it('come from the detector first, and from a line through the last minutes when it has no slope', () => {
     const host = createSimulatedHost('a');
     const learning = { state: 'LEARNING', since: null, confidence: null, imminent: false, growth: null } as const;
