@@ -36,6 +36,7 @@ if (lacking.length > 0) {
 
 step('Building');
 run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+run(process.execPath, [join(root, 'tools', 'build-page.mjs')]);
 
 function isInstalled(command) {
   return spawnSync('sh', ['-c', `command -v ${command}`], { stdio: 'ignore' }).status === 0;
