@@ -96,7 +96,7 @@ export async function checkSampleRows(chunks, ask) {
 
 async function compareProcesses(rounds, ask) {
   const text = await ask(
-    `SELECT node, boot, toUnixTimestamp64Milli(at) AS at_ms, ${FIGURES_SQL} FROM tidemark.process_samples
+    `SELECT node, boot, toUnixTimestamp64Milli(at) AS at_ms, ${FIGURES_SQL} FROM tidemark.process_samples AS s
      GROUP BY node, boot, at FORMAT JSONEachRow SETTINGS output_format_json_quote_64bit_integers = 0`,
   );
   const problems = [];

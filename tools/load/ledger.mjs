@@ -30,9 +30,9 @@ export function chunkFigures({ procs, facts, exits, system }) {
   };
 }
 
-/** The same sums of the rows of `process_samples`, as ClickHouse computes them. */
-export const FIGURES_SQL = `count() AS rows, sum(pid) AS pids, sum(rss) AS rss, sum(utime) AS utime,
-  sum((pid % ${PID_MODULUS}) * (intDiv(rss, 4096) % ${PAGE_MODULUS})) AS mix`;
+/** The same sums of the rows of `process_samples AS s`, as ClickHouse computes them. */
+export const FIGURES_SQL = `count() AS rows, sum(s.pid) AS pids, sum(s.rss) AS rss, sum(s.utime) AS utime,
+  sum((s.pid % ${PID_MODULUS}) * (intDiv(s.rss, 4096) % ${PAGE_MODULUS})) AS mix`;
 
 function systemRows({ memory, load, pressure, uptime, counters, cpus, interfaces, disks, cgroups }) {
   const node = memory ?? load ?? pressure ?? uptime ?? counters;
