@@ -18,6 +18,7 @@ export interface PatientHistory {
 }
 
 const PING_EVERY_MS = 10_000;
+const SAY_AGAIN_MS = 60_000;
 const RETRY = { initialMs: 250, maxMs: 5_000 };
 /** Tables that are missing will be made by a writer. */
 const PASSING = 'HISTORY_SCHEMA';
@@ -33,6 +34,7 @@ export function awaitHistory({
   let failure: string | null = 'not asked yet';
   let isOpen = false;
   let pingedAt = 0;
+  let sayAgainAt = 0;
 
   function pingSometimes(): void {
     if (performance.now() - pingedAt < PING_EVERY_MS) return;
@@ -54,7 +56,10 @@ export function awaitHistory({
       } catch (error) {
         const { message, retriable, code } = error as Error & { retriable?: boolean; code?: string };
         if (retriable !== true && code !== PASSING) throw error;
-        if (failure !== message) logger.warn({ reason: message }, 'history is away; trying again until it is there');
+        if (performance.now() >= sayAgainAt) {
+          logger.warn({ reason: message }, 'history is not there yet; trying again until it is');
+          sayAgainAt = performance.now() + SAY_AGAIN_MS;
+        }
         failure = message;
       }
       await new Promise<void>((resolve, reject) => {

@@ -33,6 +33,7 @@ export interface PatientLog {
 const RETRY = { initialMs: 250, maxMs: 5_000 };
 const PROBE_MS = 5_000;
 const SILENCE_MS = 10_000;
+const SAY_AGAIN_MS = 60_000;
 /** Group that nobody is in: its lag is asked for only to hear the log. */
 const PROBE_GROUP = 'probe';
 
@@ -123,6 +124,7 @@ async function connect(options: PatientLogOptions, hearing: Hearing, giveUp: Abo
   const { open, topics, logger, retry = RETRY } = options;
   let log: EventLog | undefined;
   let pause = retry.initialMs;
+  let sayAgainAt = 0;
   for (;;) {
     try {
       log ??= await unlessAborted(open(), giveUp);
@@ -137,8 +139,11 @@ async function connect(options: PatientLogOptions, hearing: Hearing, giveUp: Abo
         await log?.close(0).catch(() => {});
         throw error;
       }
-      if (hearing.failure !== message)
+      // Texts of one outage differ from try to try.
+      if (performance.now() >= sayAgainAt) {
         logger.warn({ reason: message }, 'event log is away; trying again until it is there');
+        sayAgainAt = performance.now() + SAY_AGAIN_MS;
+      }
       hearing.failure = message;
     }
     await pauseFor(pause, giveUp);
