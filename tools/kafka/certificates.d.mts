@@ -1,0 +1,1 @@
+export function makeCertificates(directory: string, host: string): { ca: string; keystore: string; password: string };
