@@ -2,6 +2,7 @@ import {
   encodeFindingRecord,
   encodeNodeRecord,
   encodeSampleChunk,
+  findingKey,
   processKey,
   TOPICS,
   Topic,
@@ -10,6 +11,7 @@ import {
   type Finding,
   type LeakState,
 } from '@tidemark/contracts';
+import { createControlSender } from '@tidemark/control';
 import { createMemoryEventLog, type EventLog } from '@tidemark/event-log';
 import { startGraphServer, startLiveFeed, type GraphServer, type GraphServerOptions } from '@tidemark/graph';
 import { createLiveView } from '@tidemark/live';
@@ -50,7 +52,8 @@ export async function startGraphCluster(options: Partial<GraphServerOptions> = {
     await feed.ready;
     const metrics = new Registry();
     const server = await startGraphServer({
-      ...{ log, feed, history: null, logger: silentLogger, metrics, version: '0.1.0', port, now },
+      ...{ log, control: createControlSender(log), feed, history: null, logger: silentLogger, metrics },
+      ...{ version: '0.1.0', port, now },
       ...options,
     });
     port = server.port;
@@ -78,7 +81,7 @@ export async function startGraphCluster(options: Partial<GraphServerOptions> = {
       await send(Topic.Nodes, host.node, encodeNodeRecord(host.heartbeat(now())));
       for (const chunk of host.round(now())) await send(Topic.Samples, host.node, encodeSampleChunk(chunk));
     },
-    report: (finding) => send(Topic.Findings, finding.subject, encodeFindingRecord(finding)),
+    report: (finding) => send(Topic.Findings, findingKey(finding), encodeFindingRecord(finding)),
     advance: (ms) => void (clock += ms),
     async stopServer() {
       await running?.stop();

@@ -1,5 +1,6 @@
 // Queries against the API while it holds 200,000 live processes of 400 nodes and every node goes on sending; over HTTP,
 // from another thread. The reference, measured in the same turn, is a query that touches nothing: `{ __typename }`.
+import { createControlSender } from '@tidemark/control';
 import { createMemoryEventLog } from '@tidemark/event-log';
 import { encodeNodeRecord, encodeSampleChunk, PROCESS_NUMBERS, Topic, TOPICS } from '@tidemark/contracts';
 import { startGraphServer, startLiveFeed } from '@tidemark/graph';
@@ -51,7 +52,16 @@ async function run() {
   const feed = startLiveFeed({ log, live, logger: silentLogger, registry: metrics });
   await feed.ready;
   const server = await startGraphServer({
-    ...{ log, feed, history: null, logger: silentLogger, metrics, version: 'bench', port: 0 },
+    ...{
+      log,
+      control: createControlSender(log),
+      feed,
+      history: null,
+      logger: silentLogger,
+      metrics,
+      version: 'bench',
+      port: 0,
+    },
   });
   process.stdout.write(`filling: ${NODES} nodes of ${PROCESSES} processes\n`);
   const hosts = [];

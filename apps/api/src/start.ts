@@ -1,3 +1,4 @@
+import { createControlSender } from '@tidemark/control';
 import { createKafkaEventLog } from '@tidemark/event-log/kafka';
 import { startGraphServer, startLiveFeed } from '@tidemark/graph';
 import { createLiveView } from '@tidemark/live';
@@ -32,6 +33,7 @@ export async function startApi(config: ApiConfig, app: AppContext): Promise<{ fa
   health['live'] = () => feed.health();
   const server = await startGraphServer({
     log,
+    control: createControlSender(log),
     feed,
     history,
     host: config.api.host,

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSymbolizer, openTrace, sweepRunDirectories } from '@tidemark/alloc-trace';
 import { TOPICS } from '@tidemark/contracts';
-import { createControlChannel } from '@tidemark/control';
+import { createControlChannel, createControlSender } from '@tidemark/control';
 import { createMemoryEventLog, type EventLog } from '@tidemark/event-log';
 import { startGraphServer, startLiveFeed, type GraphServer, type LiveFeed } from '@tidemark/graph';
 import { createHistory, type History } from '@tidemark/history';
@@ -189,6 +189,7 @@ async function openApi(parts: Parts, log: EventLog, history: History, feed: Live
   const { config, logger, registry, lifecycle, health } = parts;
   const server = await startGraphServer({
     log,
+    control: createControlSender(log),
     feed,
     history,
     host: config.api.host,

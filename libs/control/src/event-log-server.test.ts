@@ -16,8 +16,8 @@ const heard: unknown[] = [];
 @Controller()
 class First {
   @EventPattern('greeting')
-  greeting(@Payload() data: unknown, @Ctx() context: EventLogContext): void {
-    heard.push(['first', data, context.getRecord().key]);
+  greeting(@Payload() data: unknown, @Ctx() context: unknown): void {
+    heard.push(['first', data, (context as EventLogContext).getRecord().key]);
   }
 }
 

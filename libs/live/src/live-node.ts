@@ -21,6 +21,8 @@ export interface NodeEntry {
   /** Server time. */
   lastSeen: number;
   record: NodeRecord | null;
+  /** Server time minus the node's, milliseconds, of the newest heartbeats. */
+  clockOffsets: number[];
   /** Run of the collector that said it leaves: late chunks of it do not bring the node back. */
   leftRun: string | null;
 
@@ -58,6 +60,7 @@ export function createNodeEntry(id: NodeId): NodeEntry {
     state: 'ACTIVE',
     lastSeen: 0,
     record: null,
+    clockOffsets: [],
     leftRun: null,
     boot: null,
     run: null,

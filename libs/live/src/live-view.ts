@@ -87,6 +87,9 @@ export interface LiveViewMetrics {
   missedChunks: number;
 }
 
+/** Heartbeats that the difference of the clocks is taken from. */
+const CLOCK_SAMPLES = 8;
+
 interface Inner {
   readonly options: Required<Omit<LiveViewOptions, 'leakOf'>>;
   readonly ground: Ground;
@@ -140,6 +143,8 @@ function intake(
       const node = entryOf(inner, record.node);
       if (!node) return;
       node.record = record;
+      node.clockOffsets.push(receivedAt - record.at);
+      if (node.clockOffsets.length > CLOCK_SAMPLES) node.clockOffsets.shift();
       if (record.state === 'LEAVING') {
         node.lastSeen = Math.max(node.lastSeen, receivedAt);
         node.state = 'LEFT';

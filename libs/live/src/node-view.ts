@@ -11,6 +11,11 @@ export interface LiveNode {
   stale: boolean;
   /** Newest heartbeat. */
   record: NodeRecord | null;
+  /**
+   * Server time minus the node's, milliseconds: the lowest of the newest heartbeats, which has the least of the time that
+   * they were on their way. Null before the first.
+   */
+  clockOffset: number | null;
   boot: string | null;
   /** Data time of the newest chunk. */
   sampledAt: number | null;
@@ -33,6 +38,7 @@ export function viewNode(node: NodeEntry): LiveNode {
     lastSeen: node.lastSeen,
     stale: node.stale,
     record: node.record,
+    clockOffset: node.clockOffsets.length === 0 ? null : Math.min(...node.clockOffsets),
     boot: node.boot ?? node.record?.boot ?? null,
     sampledAt: node.sampledAt,
     system: node.system,

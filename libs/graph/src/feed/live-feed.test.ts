@@ -3,7 +3,7 @@ import { createMemoryEventLog, type EventLog } from '@tidemark/event-log';
 import { createLiveView, type LiveChange } from '@tidemark/live';
 import { createSimulatedHost } from '@tidemark/live/simulated-host';
 import { Registry, silentLogger } from '@tidemark/service';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { until } from '../testing/test-graph.js';
 import { startLiveFeed, type LiveFeed, type LiveFeedOptions } from './live-feed.js';
 
@@ -112,8 +112,8 @@ describe('a live feed', () => {
   });
 
   it('says when the log cannot be subscribed to', async () => {
-    const broken = { ...log, subscribe: () => Promise.reject(new Error('no broker')) } as unknown as EventLog;
-    const feed = startLiveFeed({ log: broken, live: createLiveView(), logger: silentLogger });
+    vi.spyOn(log, 'subscribe').mockRejectedValue(new Error('no broker'));
+    const feed = startLiveFeed({ log, live: createLiveView(), logger: silentLogger });
     await expect(feed.ready).rejects.toThrow('no broker');
     expect(feed.health()).toEqual({ live: false, ready: false, detail: 'event log: no broker' });
     await feed.drain(1000);

@@ -48,6 +48,8 @@ export interface LiveFeed {
   health(): Health;
 }
 
+/** Requests and answers from before the start: a trace that is over is shown for as long. */
+const CONTROL_SINCE_MS = 600_000;
 const TICK_MS = 1_000;
 const SEED_RETRY_MS = 10_000;
 /** Records are applied for this long before other work gets a turn. */
@@ -58,7 +60,8 @@ interface Feed extends Required<Pick<LiveFeedOptions, 'log' | 'live' | 'logger' 
   traces: TraceBook;
   updates: FanOut;
   answers: Answers;
-  startedAt: number;
+  /** Where each partition ended when it was begun, by topic and partition. */
+  ends: Map<string, number>;
   rejected: { total: number; lastLoggedAt: number };
   state: { ready: boolean; failure: Error | undefined; stopping: boolean };
 }
@@ -69,7 +72,7 @@ export function startLiveFeed(options: LiveFeedOptions): LiveFeed {
   const answers = createAnswers();
   const traces = options.traces ?? createTraceBook({ createLedger: () => createSiteLedger() });
   const feed: Feed = {
-    ...{ log, live, traces, logger, now, options, updates, answers, startedAt: now() },
+    ...{ log, live, traces, logger, now, options, updates, answers, ends: new Map() },
     rejected: { total: 0, lastLoggedAt: 0 },
     state: { ready: false, failure: undefined, stopping: false },
   };
@@ -136,18 +139,20 @@ async function subscribeAll(feed: Feed): Promise<Subscription[]> {
     if (finding.finding.process) updates.publishNode(finding.finding.node);
     options.onFinding?.(finding);
   };
-  const open = (topic: string, from: 'earliest' | { sinceMs: number }, apply: (record: LogRecord) => void) =>
-    log.subscribe({
+  const open = async (topic: string, from: 'earliest' | { sinceMs: number }, apply: (record: LogRecord) => void) => {
+    for (const { partition, end } of await log.lag(topic, 'live')) feed.ends.set(`${topic}/${partition}`, end);
+    return log.subscribe({
       ...{ topic, from, group: 'live', ephemeral: true },
       assign: (context) => createHandler(feed, apply, (offset) => context.acknowledge(offset)),
     });
+  };
   const sinceMs = options.samplesSinceMs ?? 120_000;
   const asked = [
     open(Topic.Nodes, 'earliest', onNode),
     open(Topic.Findings, 'earliest', onFinding),
     open(Topic.Samples, { sinceMs }, onSample),
     open(Topic.Allocations, { sinceMs }, (record) => takeChunk(feed, record)),
-    open(Topic.Control, { sinceMs }, (record) => takeControl(feed, record)),
+    open(Topic.Control, { sinceMs: CONTROL_SINCE_MS }, (record) => takeControl(feed, record)),
   ];
   const answers = await Promise.allSettled(asked);
   const opened = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
@@ -171,10 +176,13 @@ function takeControl(feed: Feed, record: LogRecord): void {
   if (control.type === 'trace-status') feed.answers.tell(control.id);
 }
 
-/** A record from before our start is not news: a node that is long silent must not look alive for a while. */
-function receivedAt({ now, startedAt }: Feed, record: LogRecord): number {
+/**
+ * A record from before our start is not news: a node that is long silent must not look alive for a while. Which one that
+ * is, its place in the log says: its time is by the clock of whoever wrote it.
+ */
+function receivedAt({ now, ends }: Feed, { topic, partition, offset, timestamp }: LogRecord): number {
   const time = now();
-  return record.timestamp >= startedAt ? time : Math.min(time, record.timestamp);
+  return offset >= (ends.get(`${topic}/${partition}`) ?? 0) ? time : Math.min(time, timestamp);
 }
 
 /** A record that cannot be read is passed over: the writer sends it to the dead-letter topic, the view must go on. */
@@ -224,7 +232,7 @@ async function settle(feed: Feed, subscriptions: readonly Subscription[]): Promi
 function startTimers(feed: Feed): () => void {
   const tick = setInterval(() => {
     for (const node of feed.live.tick(feed.now())) feed.updates.publishNode(node);
-    feed.traces.tick(feed.now());
+    for (const change of feed.traces.tick(feed.now())) feed.updates.publishTrace(change);
   }, TICK_MS);
   let retry: NodeJS.Timeout | undefined;
   const seed = async () => {

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { controlKey, encodeControlRecord, encodeFindingRecord, Topic } from '@tidemark/contracts';
+import { encodeFindingRecord, findingKey, Topic, type ControlSender } from '@tidemark/contracts';
 import type { EventLog } from '@tidemark/event-log';
 import type { Health, Logger, Registry } from '@tidemark/service';
 import type { INestApplication, LoggerService } from '@nestjs/common';
@@ -19,8 +19,10 @@ import { openSocketServer, type SocketServer } from './socket-server.js';
 import type { StatusSources } from './status.controller.js';
 
 export interface GraphServerOptions extends Partial<AccessOptions> {
-  /** Where acknowledgements and trace requests go. */
+  /** Where acknowledgements go. */
   log: Pick<EventLog, 'append'>;
+  /** Where trace requests go. */
+  control: ControlSender;
   feed: LiveFeed;
   history: HistoryQueries | null;
   logger: Logger;
@@ -106,16 +108,13 @@ function openAccess(options: AccessOptions) {
   }
 }
 
-function sourcesOf({ feed, history, logger, version, log, now = Date.now }: GraphServerOptions): GraphSources {
+function sourcesOf({ feed, history, logger, version, log, control, now = Date.now }: GraphServerOptions): GraphSources {
   return {
     ...{ live: feed.live, traces: feed.traces, updates: feed.updates, answers: feed.answers },
     ...{ history, logger, version, now },
     acknowledge: (record) =>
-      log.append([{ topic: Topic.Findings, key: record.subject, ...encodeFindingRecord(record) }]),
-    requestTrace: (record) => {
-      const key = controlKey(record.node, record.pid);
-      return log.append([{ topic: Topic.Control, key, ...encodeControlRecord(record) }]);
-    },
+      log.append([{ topic: Topic.Findings, key: findingKey(record), ...encodeFindingRecord(record) }]),
+    requestTrace: (record) => control.send(record),
   };
 }
 

@@ -23,7 +23,16 @@ describe('starting', () => {
     const { feed, log, registry } = graph;
     registry.clear();
     const start = startGraphServer({
-      ...{ feed, log, history: null, logger: silentLogger, metrics: registry, version: '1', port },
+      ...{
+        feed,
+        log,
+        control: { send: graph.sendControl },
+        history: null,
+        logger: silentLogger,
+        metrics: registry,
+        version: '1',
+        port,
+      },
     });
     await expect(start).rejects.toMatchObject({
       code: 'GRAPH_PORT_IN_USE',

@@ -5,6 +5,7 @@ import {
   encodeFindingRecord,
   encodeNodeRecord,
   encodeSampleChunk,
+  findingKey,
   toNodeId,
   Topic,
   TOPICS,
@@ -58,25 +59,27 @@ export async function startTestGraph(
   const history = createFakeHistory();
   const registry = new Registry();
   const shared = { log, logger: silentLogger };
-  const feed = startLiveFeed({ ...shared, live, registry, seed: () => history.lastNodeMemory() });
+  const clock = given.now === undefined ? {} : { now: given.now };
+  const feed = startLiveFeed({ ...shared, ...clock, live, registry, seed: () => history.lastNodeMemory() });
   await feed.ready;
-  const server = await startGraphServer({
-    ...{ ...shared, feed, history, metrics: registry, version: '1.2.3', port: 0 },
-    ...given,
-  });
   const append = (topic: string, key: string, record: { value: Uint8Array; headers: Record<string, string> }) =>
     log.append([{ topic, key, ...record }]);
+  const sendControl = (record: ControlRecord) =>
+    append(Topic.Control, controlKey(record.node, record.pid), encodeControlRecord(record));
+  const server = await startGraphServer({
+    ...{ ...shared, control: { send: sendControl }, feed, history, metrics: registry, version: '1.2.3', port: 0 },
+    ...given,
+  });
   return {
-    ...{ log, live, feed, history, server, registry },
+    ...{ log, live, feed, history, server, registry, sendControl },
     async send(...chunks) {
       for (const chunk of chunks) await append(Topic.Samples, chunk.node, encodeSampleChunk(chunk));
     },
     sendNode: (record) => append(Topic.Nodes, record.node, encodeNodeRecord(record)),
-    sendFinding: (record) => append(Topic.Findings, record.subject, encodeFindingRecord(record)),
+    sendFinding: (record) => append(Topic.Findings, findingKey(record), encodeFindingRecord(record)),
     async sendTrace(...chunks) {
       for (const chunk of chunks) await append(Topic.Allocations, chunk.key, encodeAllocationChunk(chunk));
     },
-    sendControl: (record) => append(Topic.Control, controlKey(record.node, record.pid), encodeControlRecord(record)),
     query: (query, variables, headers) => post(server.url, JSON.stringify({ query, variables }), headers),
     async stop() {
       await server.drain(2_000);

@@ -94,12 +94,15 @@ describe('startAllocationTrace', () => {
     expect(records).toEqual([]);
   });
 
-  it('does not ask a node of which nothing is heard', async () => {
-    graph.live.tick(Date.now() + 60_000);
+  it('does not ask a node whose collector was stopped', async () => {
+    const records = await answering(() => undefined);
+    await graph.sendNode(host.heartbeat(Date.now(), 'LEAVING'));
+    await until(() => graph.live.node('a')?.state === 'LEFT', 'the last word');
     for (const { errors } of [await start(), await stop()]) {
       expect(errors?.[0]?.extensions.code).toBe('NODE_INACTIVE');
-      expect(errors?.[0]?.message).toMatch(/node "a" cannot answer: nothing is heard of it/);
+      expect(errors?.[0]?.message).toMatch(/node "a" cannot answer: its collector was stopped/);
     }
+    expect(records).toEqual([]);
   });
 
   it('needs the token when the server has one', async () => {
@@ -145,6 +148,85 @@ describe('stopAllocationTrace', () => {
   it('of what was never traced is an error', async () => {
     expect((await stop()).errors?.[0]?.extensions.code).toBe('TRACE_NOT_FOUND');
     expect((await stop('node: "none", pid: 1')).errors?.[0]?.extensions.code).toBe('NODE_NOT_FOUND');
+  });
+});
+
+describe('a node that is away', () => {
+  const trace = async (): Promise<{ state: string; reason: string | null; reasonCode: string | null }> => {
+    const { data } = await graph.query('{ process(node: "a", pid: 70) { trace { state reason reasonCode } } }');
+    return data['process']['trace'] as { state: string; reason: string | null; reasonCode: string | null };
+  };
+  let ahead = 0;
+  const silence = (): void => {
+    graph.live.tick(Date.now() + ahead + 60_000);
+    expect(graph.live.node('a')?.state).toBe('INACTIVE');
+  };
+  beforeEach(async () => {
+    await graph.stop();
+    ahead = 0;
+    graph = await startTestGraph({ now: () => Date.now() + ahead, view: { nodeTimeoutMs: 30_000 } });
+    host = createFullHost('a');
+    await fill(graph, host);
+  });
+
+  it('is asked all the same, without waiting, and answers when it is back', async () => {
+    const requests = await answering(() => undefined);
+    silence();
+    const { data, errors } = await start();
+    expect(errors).toBeUndefined();
+    expect(data['startAllocationTrace']).toMatchObject({ state: 'REQUESTED', processKey: keyOf(host, 70) });
+    await until(() => requests.length === 1, 'the request');
+    await graph.sendControl({
+      ...{ v: 1, type: 'trace-status', id: requests[0]!.id, node: host.node, pid: 70, key: keyOf(host, 70) },
+      ...{ state: 'ACTIVE', means: 'LIBRARY', mode: 'SAMPLED', sampleInterval: null, maxFrames: null },
+      ...{ reason: null, code: null, at: Date.now() },
+    });
+    await until(async () => (await trace()).state === 'ACTIVE', 'the answer');
+  });
+
+  it(
+    'that does not come back has its request expire, and whoever follows the trace is told',
+    { timeout: 30_000 },
+    async () => {
+      silence();
+      await start();
+      const client = connectSocket(graph.server.url);
+      clients.push(client);
+      const followed = client.follow('subscription { traceUpdated(node: "a", pid: 70) { state reason } }');
+      await until(() => followed.events.length > 0, 'the first event');
+      ahead = 59_000;
+      expect((await trace()).state).toBe('REQUESTED');
+      ahead = 61_000;
+      const expired = { state: 'EXPIRED', reason: 'Node a did not answer within 60 s.' };
+      expect(await trace()).toEqual({ ...expired, reasonCode: 'TRACE_EXPIRED' });
+      await until(() => followed.events.at(-1)?.data?.['traceUpdated'].state === 'EXPIRED', 'the event');
+      expect(followed.events.at(-1)?.data).toEqual({ traceUpdated: expired });
+    },
+  );
+
+  it('may be asked to stop as well', async () => {
+    await answering((request) => (request.action === 'START' ? { key: keyOf(host, 70) } : undefined));
+    expect((await start()).data['startAllocationTrace']).toMatchObject({ state: 'ACTIVE' });
+    silence();
+    const { data } = await stop();
+    expect(data['stopAllocationTrace']).toEqual({ state: 'REQUESTED', reason: 'It is to be stopped.' });
+    ahead = 61_000;
+    expect(await trace()).toMatchObject({ state: 'EXPIRED', reason: 'Node a did not answer within 60 s.' });
+  });
+
+  it.each([-600_000, 600_000])('is given the time by its own clock, which differs by %d ms', async (difference) => {
+    for (let beat = 0; beat < 8; beat++) await graph.sendNode(host.heartbeat(Date.now() + difference));
+    await until(() => Math.abs((graph.live.node('a')?.clockOffset ?? 0) + difference) < 5_000, 'the heartbeats');
+    const requests = await answering(() => undefined);
+    silence();
+    await start();
+    await until(() => requests.length === 1, 'the request');
+    const { expiresAt, requestedAt } = requests[0] as TraceRequestRecord;
+    expect(expiresAt - requestedAt).toBe(60_000);
+    expect(Math.abs(requestedAt - (Date.now() + difference))).toBeLessThan(10_000);
+    expect((await trace()).state).toBe('REQUESTED');
+    ahead = 61_000;
+    expect((await trace()).state).toBe('EXPIRED');
   });
 });
 

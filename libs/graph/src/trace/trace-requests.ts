@@ -1,5 +1,5 @@
 import { TRACE_REQUEST_MS, type TraceRequestRecord } from '@tidemark/contracts';
-import type { LiveProcess, LiveTrace } from '@tidemark/live';
+import type { LiveNode, LiveProcess, LiveTrace } from '@tidemark/live';
 import { randomUUID } from 'node:crypto';
 import { GraphError } from '../graph-error.js';
 import type { GraphContext, GraphSources } from '../sources.js';
@@ -8,6 +8,8 @@ import { liveTraceModel, type TraceModel } from './trace-model.js';
 
 /** How long the asker waits for the node. */
 export const ANSWER_MS = 5_000;
+/** Clocks that differ by less than a record may take on its way are taken for the same, milliseconds. */
+const SAME_CLOCK_MS = 5_000;
 export const LEAST_INTERVAL = 4_096;
 export const MOST_INTERVAL = 2 ** 30;
 
@@ -34,8 +36,8 @@ export async function startTrace(sources: GraphSources, context: GraphContext, i
     const range = `${LEAST_INTERVAL} to ${MOST_INTERVAL} bytes (below, use mode EXACT)`;
     throw new GraphError('BAD_INPUT', `sampleInterval: ${sampleInterval} must be from ${range}`);
   }
-  const process = livingProcess(sources, field, input);
-  return ask(sources, field, { process, action: 'START', mode, sampleInterval });
+  const { node, process } = livingProcess(sources, field, input);
+  return ask(sources, field, { node, process, action: 'START', mode, sampleInterval });
 }
 
 export async function stopTrace(
@@ -51,14 +53,14 @@ export async function stopTrace(
     ? sources.traces.trace(process.key, sources.now())
     : sources.traces.newest(input.node, input.pid, sources.now());
   if (process && known && isOpen(known)) {
-    checkNode(sources, field, input.node);
+    const node = knownNode(sources, field, input.node);
     const mode = known.mode === 'EXACT' ? 'EXACT' : 'SAMPLED';
-    return ask(sources, field, { process, action: 'STOP', mode, sampleInterval: known.sampleInterval });
+    return ask(sources, field, { node, process, action: 'STOP', mode, sampleInterval: known.sampleInterval });
   }
   if (known) return liveTraceModel(known);
   const stored = process && (await findTrace(sources, context, process.key));
   if (stored) return stored;
-  checkNode(sources, field, input.node);
+  knownNode(sources, field, input.node);
   throw new GraphError('TRACE_NOT_FOUND', `${field}: process ${input.pid} of node ${input.node} was never traced`);
 }
 
@@ -74,40 +76,53 @@ function checkPid(pid: number): void {
   throw new GraphError('BAD_INPUT', `pid: ${pid} must be above 0`);
 }
 
-function checkNode({ live }: GraphSources, field: string, id: string): void {
+/** A node that is silent may come back in time; one that said goodbye will not hear what is asked. */
+function knownNode({ live }: GraphSources, field: string, id: string): LiveNode {
   const node = live.node(id);
   const name = JSON.stringify(id.slice(0, 80));
   if (!node) throw new GraphError('NODE_NOT_FOUND', `${field}: node ${name} was never heard of`);
-  if (node.state === 'ACTIVE') return;
-  const why = node.state === 'LEFT' ? 'its collector was stopped' : 'nothing is heard of it';
-  throw new GraphError('NODE_INACTIVE', `${field}: node ${name} cannot answer: ${why}; try again when it is ACTIVE`);
+  if (node.state !== 'LEFT') return node;
+  const why = 'its collector was stopped; try again when it is ACTIVE';
+  throw new GraphError('NODE_INACTIVE', `${field}: node ${name} cannot answer: ${why}`);
 }
 
-function livingProcess(sources: GraphSources, field: string, { node, pid }: StartInput): LiveProcess {
+function livingProcess(
+  sources: GraphSources,
+  field: string,
+  { node: id, pid }: StartInput,
+): { node: LiveNode; process: LiveProcess } {
   checkPid(pid);
-  checkNode(sources, field, node);
-  const process = sources.live.process(node, pid);
-  if (process) return process;
-  const message = `${field}: no process ${pid} lives on node ${JSON.stringify(node.slice(0, 80))}`;
+  const node = knownNode(sources, field, id);
+  const process = sources.live.process(id, pid);
+  if (process) return { node, process };
+  const message = `${field}: no process ${pid} lives on node ${JSON.stringify(id.slice(0, 80))}`;
   throw new GraphError('PROCESS_NOT_FOUND', message);
+}
+
+/** Now by the node's clock, which decides whether it is too late to begin. */
+function timeAt(node: LiveNode, now: number): number {
+  const offset = node.clockOffset ?? 0;
+  return Math.abs(offset) < SAME_CLOCK_MS ? now : now - offset;
 }
 
 async function ask(
   sources: GraphSources,
   field: string,
   {
+    node: of,
     process: { node, pid, start, key },
     ...wanted
-  }: { process: LiveProcess } & Pick<TraceRequestRecord, 'action' | 'mode' | 'sampleInterval'>,
+  }: { node: LiveNode; process: LiveProcess } & Pick<TraceRequestRecord, 'action' | 'mode' | 'sampleInterval'>,
 ): Promise<TraceModel> {
   const { traces, answers, now } = sources;
-  const requestedAt = now();
+  const requestedAt = timeAt(of, now());
   const times = { requestedAt, expiresAt: requestedAt + TRACE_REQUEST_MS };
   const request = {
     ...({ v: 1, type: 'trace-request', id: randomUUID(), node, pid, start, maxFrames: null } as const),
     ...{ ...wanted, ...times },
   };
-  const answered = answers.wait(request.id, ANSWER_MS);
+  // Nobody waits for a node that is silent: it may take the minute that the request has.
+  const answered = answers.wait(request.id, of.state === 'ACTIVE' ? ANSWER_MS : 0);
   try {
     await sources.requestTrace(request);
   } catch (error) {

@@ -193,7 +193,12 @@ describe('requests and answers', () => {
     const { book, key } = setUp();
     book.applyControl(request('r'), T0);
     expect(book.trace(key, T0)).toMatchObject({ state: 'REQUESTED', totals: null, explained: null });
-    expect(book.trace(key, T0 + 60_001)).toMatchObject({ state: 'EXPIRED', code: 'EXPIRED' });
+    expect(book.tick(T0 + 60_000)).toEqual([]);
+    expect(book.trace(key, T0 + 60_001)).toMatchObject({
+      ...{ state: 'EXPIRED', code: 'TRACE_EXPIRED', reason: `Node ${node} did not answer within 60 s.` },
+    });
+    expect(book.tick(T0 + 60_001)).toMatchObject([{ node, pid: 70, over: false }]);
+    expect(book.tick(T0 + 60_002)).toEqual([]);
     book.applyControl(status('r', { state: 'ACTIVE' }), T0);
     expect(book.trace(key, T0 + 60_001)).toMatchObject({ state: 'ACTIVE', means: 'LIBRARY' });
   });
@@ -215,7 +220,7 @@ describe('requests and answers', () => {
     book.applyControl(status('second', { state: 'REFUSED', reason: 'already traced', code: 'BUSY', at: at(2) }), at(2));
     expect(book.trace(key, at(2))).toMatchObject({ state: 'ACTIVE', reason: 'already traced' });
     book.applyControl(request('stop', { action: 'STOP' } as Partial<ControlRecord>), at(3));
-    expect(book.trace(key, at(3))?.state).toBe('ACTIVE');
+    expect(book.trace(key, at(3))).toMatchObject({ state: 'REQUESTED', mode: 'EXACT', reason: 'It is to be stopped.' });
     book.applyControl(status('stop', { state: 'STOPPED', at: at(3) }), at(3));
     expect(book.trace(key, at(3))?.state).toBe('STOPPED');
     book.applyChunk(trace.chunk(at(2)), at(3));

@@ -37,8 +37,8 @@ export interface TraceChange {
 export interface TraceBook {
   applyChunk(chunk: AllocationChunk, receivedAt: number): TraceChange;
   applyControl(record: ControlRecord, receivedAt: number): TraceChange;
-  /** Forgets what is over for long. */
-  tick(now: number): void;
+  /** Forgets what is over for long; tells of the requests that expired since the last call. */
+  tick(now: number): TraceChange[];
   /** Of the process with this key. */
   trace(key: string, now: number): LiveTrace | undefined;
   /** By `LiveTrace.name`. */
@@ -68,7 +68,10 @@ export function createTraceBook(options: TraceBookOptions): TraceBook {
   return {
     applyChunk: (chunk, receivedAt) => applyChunk(book, chunk, receivedAt),
     applyControl: (record, receivedAt) => takeControl(book, record, receivedAt),
-    tick: (now) => forgetOld(book, now),
+    tick(now) {
+      forgetOld(book, now);
+      return tellExpired(book, now);
+    },
     trace(key, now) {
       const entry = find(book, key);
       const view = entry && viewTrace(entry, now);
@@ -125,7 +128,7 @@ function applyChunk(book: Book, chunk: AllocationChunk, receivedAt: number): Tra
 function takeControl(book: Book, record: ControlRecord, receivedAt: number): TraceChange {
   const { node, pid } = record;
   const entry = entryOf(book, node, pid, startOf(book, record));
-  applyControl(entry, record);
+  applyControl(entry, record, receivedAt);
   touch(entry, receivedAt);
   return changeOf(entry, 'applied');
 }
@@ -188,6 +191,17 @@ function makeRoom({ entries, nameless }: Book): void {
 function forgetOld({ entries, nameless, options }: Book, now: number): void {
   for (const [name, { heardAt }] of entries) if (now - heardAt > options.endedForMs) entries.delete(name);
   for (const [id, name] of nameless) if (!entries.has(name)) nameless.delete(id);
+}
+
+function tellExpired({ entries }: Book, now: number): TraceChange[] {
+  const changes: TraceChange[] = [];
+  for (const entry of entries.values()) {
+    const expiry = entry.status?.expiry;
+    if (!expiry || expiry.told || now <= expiry.at) continue;
+    expiry.told = true;
+    changes.push(changeOf(entry, 'applied'));
+  }
+  return changes;
 }
 
 function find({ entries }: Book, key: string): TraceEntry | undefined {

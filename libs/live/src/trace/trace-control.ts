@@ -1,36 +1,50 @@
-import { type ControlRecord, type TraceRequestRecord, type TraceStatusRecord } from '@tidemark/contracts';
+import {
+  expiredReason,
+  type ControlRecord,
+  type TraceRequestRecord,
+  type TraceStatusRecord,
+} from '@tidemark/contracts';
 import type { TraceEntry, TraceStatus } from './trace-entry.js';
 
 /** Takes a request or an answer; they come in the order in which they were written. */
-export function applyControl(entry: TraceEntry, record: ControlRecord): void {
-  if (record.type === 'trace-request') ask(entry, record);
+export function applyControl(entry: TraceEntry, record: ControlRecord, receivedAt: number): void {
+  if (record.type === 'trace-request') ask(entry, record, receivedAt);
   else answer(entry, record);
 }
 
-function ask(entry: TraceEntry, request: TraceRequestRecord): void {
+function ask(entry: TraceEntry, request: TraceRequestRecord, receivedAt: number): void {
+  const { id, mode, sampleInterval, requestedAt, expiresAt, action } = request;
+  const isStop = action === 'STOP';
   // What runs goes on until the node says otherwise; to stop what does not run changes nothing.
-  if (isRunning(entry) || request.action === 'STOP') return;
-  const { id, mode, sampleInterval, requestedAt, expiresAt } = request;
+  if (isStop ? !isRunning(entry) && !isWaiting(entry) : isRunning(entry)) return;
   entry.status = {
-    ...{ state: 'REQUESTED', means: null, mode, sampleInterval, reason: null, code: null },
-    ...{ id, expiresAt, at: requestedAt },
+    ...{ means: null, mode, sampleInterval, ...(isStop ? running(entry) : {}) },
+    ...{ state: 'REQUESTED', code: null, reason: isStop ? 'It is to be stopped.' : null, id, at: requestedAt },
+    // By this clock, whatever that of whoever asked: all that are asked tell the same within the time that records take.
+    expiry: { at: receivedAt + Math.max(0, expiresAt - requestedAt), reason: expiredReason(request), told: false },
   };
 }
 
 function answer(entry: TraceEntry, record: TraceStatusRecord): void {
   const { state, means, mode, sampleInterval, reason, code, id, at } = record;
   if (record.key) entry.key = record.key;
-  const status: TraceStatus = { state, means, mode, sampleInterval, reason, code, id, expiresAt: null, at };
+  const status: TraceStatus = { state, means, mode, sampleInterval, reason, code, id, expiry: null, at };
+  const isOther = (state === 'REFUSED' || state === 'EXPIRED') && id !== currentId(entry);
+  // A no to an earlier request does not answer the one that waits.
+  if (isOther && isWaiting(entry)) return;
   // A second request that is refused does not end what the first began.
-  const keeps = (state === 'REFUSED' || state === 'EXPIRED') && isRunning(entry) && id !== runningId(entry);
-  entry.status = keeps ? { ...status, ...running(entry) } : status;
+  entry.status = isOther && isRunning(entry) ? { ...status, ...running(entry) } : status;
+}
+
+function isWaiting({ status }: TraceEntry): boolean {
+  return status?.state === 'REQUESTED';
 }
 
 function isRunning({ status, figures }: TraceEntry): boolean {
   return status ? status.state === 'ACTIVE' : figures?.head.state === 'ACTIVE';
 }
 
-function runningId({ status, figures }: TraceEntry): string | undefined {
+function currentId({ status, figures }: TraceEntry): string | undefined {
   return status?.id ?? figures?.head.trace;
 }
 
@@ -52,7 +66,7 @@ export function adoptChunkState({ status, figures }: TraceEntry): TraceStatus | 
   if (!figures) return status;
   const { state, means, mode, sampleInterval, trace, at } = figures.head;
   const told: TraceStatus = {
-    ...{ state, means, mode, sampleInterval, reason: null, code: null, id: trace, expiresAt: null, at },
+    ...{ state, means, mode, sampleInterval, reason: null, code: null, id: trace, expiry: null, at },
   };
   if (!status) return told;
   const isOver = status.state === 'STOPPED' || status.state === 'ENDED';

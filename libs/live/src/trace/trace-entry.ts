@@ -22,10 +22,19 @@ export interface TraceStatus {
   code: string | null;
   /** Id of the request that this is about. */
   id: string;
-  /** A request that nobody answers is EXPIRED from then on, epoch milliseconds; null once it is answered. */
-  expiresAt: number | null;
+  /** A request that nobody answers is EXPIRED from then on; null once it is answered. */
+  expiry: TraceExpiry | null;
   /** Epoch milliseconds: of the node's clock, or of who asked. */
   at: number;
+}
+
+export interface TraceExpiry {
+  /** Server time. */
+  at: number;
+  /** For a person. */
+  reason: string;
+  /** It was told that it expired. */
+  told: boolean;
 }
 
 /** One traced process. */

@@ -68,7 +68,7 @@ export function viewTrace(entry: TraceEntry, now: number): LiveTrace | undefined
   if (!status) return undefined;
   const head = figures?.head;
   const totals = head?.totals ?? null;
-  const expired = status.expiresAt !== null && now > status.expiresAt;
+  const expired = status.expiry !== null && now > status.expiry.at ? status.expiry : null;
   return {
     ...{
       name: nameOf(entry),
@@ -79,7 +79,7 @@ export function viewTrace(entry: TraceEntry, now: number): LiveTrace | undefined
       mode: status.mode,
     },
     ...(expired
-      ? { state: 'EXPIRED', code: 'EXPIRED', reason: 'the node did not answer in time' }
+      ? { state: 'EXPIRED', code: 'TRACE_EXPIRED', reason: expired.reason }
       : { state: status.state, code: status.code, reason: status.reason }),
     ...{ sampleInterval: status.sampleInterval, startedAt: head?.startedAt ?? null, at: head?.at ?? null, totals },
     ...{ anonymous: head?.anonymousBytes ?? null, explained: explainedShare(totals, head?.anonymousBytes ?? null) },
