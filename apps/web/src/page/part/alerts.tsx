@@ -3,7 +3,7 @@ import type { Finding } from '../api/types.js';
 import { count } from '../format.js';
 import { href } from '../route.js';
 import { Name, Time } from './basics.js';
-import { Subject } from './finding-card.js';
+import { Subject, toneOf } from './finding-card.js';
 import { LeakBadge } from './state.js';
 
 const SHOWN = 4;
@@ -30,7 +30,7 @@ export function Alerts() {
 
 function Toast({ finding }: { finding: Finding }) {
   return (
-    <div class="toast">
+    <div class={`toast ${toneOf(finding)}`}>
       <div class="toast-head">
         <LeakBadge state={finding.state} imminent={finding.imminent} />
         <span class="quiet">

@@ -51,10 +51,11 @@ export function Card({
   );
 }
 
-/** How much of a whole is taken; `label` says of what. */
-export function Meter({ part, whole, label }: { part: number | null; whole: number | null; label: string }) {
+/** How much of a whole is taken; `label` says of what. A plain one does not say whether that is much. */
+export function Meter(props: { part: number | null; whole: number | null; label: string; plain?: boolean }) {
+  const { part, whole, label, plain = false } = props;
   const share = part !== null && whole ? Math.min(1, Math.max(0, part / whole)) : null;
-  const level = share === null ? 'none' : share > 0.95 ? 'bad' : share > 0.85 ? 'warn' : 'fine';
+  const level = share === null || plain ? 'fine' : share > 0.95 ? 'bad' : share > 0.85 ? 'warn' : 'fine';
   return (
     <div
       class="meter"

@@ -113,7 +113,7 @@ function Axes({ area, from, to }: { area: Area; from: number; to: number }) {
           </text>
         </g>
       ))}
-      {timeTicks(from, to, Math.max(2, Math.floor(width / 80))).map(({ value, text }) => (
+      {timeTicks(from, to, Math.max(2, Math.floor(width / 64))).map(({ value, text }) => (
         <text key={value} class="tick" x={x(value)} y={HEIGHT - 6} text-anchor="middle">
           {text}
         </text>

@@ -132,7 +132,7 @@ function Acknowledge({ finding }: { finding: Finding }) {
   );
 }
 
-function toneOf({ state, imminent }: Finding): string {
+export function toneOf({ state, imminent }: Finding): string {
   if (imminent || state === 'CONFIRMED') return 'bad';
   return state === 'SUSPECTED' ? 'warn' : state === 'CLEARED' ? 'quiet' : 'info';
 }

@@ -112,8 +112,17 @@ const GROWING: Column<GrowingRow>[] = [
     ),
   },
   { id: 'rss', title: 'RSS', number: true, from: 480, cell: (row) => <Size of={row.memory.rss} /> },
-  { id: 'growth', title: 'Growth', number: true, cell: (row) => <GrowthRate growth={row.growth} /> },
-  { id: 'left', title: 'Exhausted', cell: (row) => <Exhaustion seconds={row.growth?.secondsToExhaustion} /> },
+  {
+    ...{ id: 'growth', title: 'Growth, exhausted', number: true },
+    cell: (row) => (
+      <>
+        <GrowthRate growth={row.growth} />
+        <div class="under">
+          <Exhaustion seconds={row.growth?.secondsToExhaustion} />
+        </div>
+      </>
+    ),
+  },
   {
     ...{ id: 'leak', title: 'Leak' },
     cell: (row) => <LeakBadge state={row.leak.state} imminent={row.leak.imminent} />,

@@ -94,17 +94,34 @@ function NodeCards({ node }: { node: NodeDetail | null }) {
   const swapUsed = swapTotal !== null && swapFree !== null ? swapTotal - swapFree : null;
   return (
     <dl class="cards" aria-label="Figures of the node">
-      <Card title="Used" note={<Meter part={used} whole={total} label="Memory used" />}>
-        <Size of={memory['used']} /> <small>of {bytes(memory['total'])}</small>
+      <Card
+        title="Used"
+        note={
+          <>
+            of {bytes(memory['total'])}
+            <Meter part={used} whole={total} label="Memory used" />
+          </>
+        }
+      >
+        <Size of={memory['used']} />
       </Card>
       <Card title="Available" note={total && used !== null ? percent((1 - used / total) * 100) : ' '}>
         <Size of={memory['available']} />
       </Card>
       <Card
         title="Swap used"
-        note={swapTotal === 0 ? 'there is none' : <Meter part={swapUsed} whole={swapTotal} label="Swap used" />}
+        note={
+          swapTotal === 0 ? (
+            'there is none'
+          ) : (
+            <>
+              of {bytes(swapTotal)}
+              <Meter part={swapUsed} whole={swapTotal} label="Swap used" />
+            </>
+          )
+        }
       >
-        {bytes(swapUsed)} <small>{swapTotal ? `of ${bytes(swapTotal)}` : ''}</small>
+        {bytes(swapUsed)}
       </Card>
       <Card title="Pressure" note={`${percent(node?.pressure?.some.avg60)} over 60 s`}>
         {percent(node?.pressure?.some.avg10)}

@@ -111,11 +111,7 @@ function columnsOf(largest: number | null): Column<Share>[] {
       ...{ id: 'share', title: 'Share', from: 480 },
       cell: (row) => (
         <div class="share">
-          <Meter
-            part={(toNumber(row.total) ?? 0) * 0.8}
-            whole={largest}
-            label={`Share of ${row.node.id}, of the largest`}
-          />
+          <Meter plain part={toNumber(row.total)} whole={largest} label={`Share of ${row.node.id}, of the largest`} />
         </div>
       ),
     },

@@ -3,7 +3,7 @@ import { ask } from '../api/ask.js';
 import { START_TRACE, STOP_TRACE, TRACE } from '../api/queries.js';
 import { useQuery } from '../api/use-query.js';
 import type { Frame, ProcessDetail, Site, Trace } from '../api/types.js';
-import { bytes, count, percent, rate, visible } from '../format.js';
+import { bytes, count, counted, percent, rate, visible } from '../format.js';
 import { Choice, Facts, Name, Problems, Section, Size, Time } from '../part/basics.js';
 import { LeakBadge } from '../part/state.js';
 import { Table, type Column } from '../part/table.js';
@@ -81,9 +81,11 @@ function Switch(props: { process: ProcessDetail; trace: Trace | null; onDone(): 
       <button type="button" disabled={busy || !running} onClick={() => void send(STOP_TRACE)}>
         Stop trace
       </button>
-      <span class="failure" role="alert">
-        {failure}
-      </span>
+      {failure !== undefined && (
+        <span class="failure" role="alert">
+          {failure}
+        </span>
+      )}
     </div>
   );
 }
@@ -102,7 +104,7 @@ function TraceDetail({ trace }: { trace: Trace }) {
           ['Blocks', count(trace.liveCount)],
           ['Allocated', <Size of={trace.allocatedBytes} />],
           ['Explained', trace.explained === null ? '–' : `${percent(trace.explained * 100)} of anonymous memory`],
-          ['Lost', trace.dropped === 0 ? 'nothing' : `${count(trace.dropped)} calls`],
+          ['Lost', trace.dropped === 0 ? 'nothing' : counted(trace.dropped, 'call')],
         ]}
       />
       <Caveats trace={trace} />
@@ -175,7 +177,7 @@ function SiteCard({ site }: { site: Site }) {
           <Name text={top ? nameOf(top) : 'stack not known yet'} />
         </strong>
         <span>
-          <Size of={site.liveBytes} /> in {count(site.liveCount)} blocks
+          <Size of={site.liveBytes} /> in {counted(site.liveCount, 'block')}
         </span>
         {site.bytesPerHour !== null && (
           <span title={`95 %: ${rate(site.low)} to ${rate(site.high)}`}>{rate(site.bytesPerHour)}</span>
