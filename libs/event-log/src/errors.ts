@@ -6,6 +6,8 @@ export type EventLogErrorCode =
   | 'EVENT_LOG_RECORD_TOO_LARGE'
   | 'EVENT_LOG_FULL'
   | 'EVENT_LOG_UNAVAILABLE'
+  /** The brokers refuse who asks, or are not whom they should be; not retriable. */
+  | 'EVENT_LOG_ACCESS'
   | 'EVENT_LOG_REVOKED'
   | 'EVENT_LOG_JOURNAL';
 

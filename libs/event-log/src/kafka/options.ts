@@ -1,3 +1,4 @@
+import { EventLogError } from '../errors.js';
 import type { BackoffOptions } from '../timing.js';
 
 export interface KafkaTls {
@@ -40,8 +41,61 @@ export interface KafkaEventLogOptions {
   sessionTimeoutMs?: number;
   /** How long a member may take to give a partition back before it loses it. Default 10,000. */
   rebalanceTimeoutMs?: number;
+  /** How often a member tells the group that it lives. Default a fifth of `sessionTimeoutMs`, at most 1,000. */
+  heartbeatMs?: number;
+  /** How long a broker waits for records before it answers that there are none. Default 250. */
+  fetchWaitMs?: number;
   /** Delays between the tries of a failing handler. Default 100 ms doubling up to 10,000 ms. */
   retry?: BackoffOptions;
   /** Told of what went wrong and was dealt with, one line each. */
   onWarning?: (line: string) => void;
+}
+
+/** What is not meant for users: how often a member shows that it lives, and how long a broker waits for records. */
+const FIXED = { attemptTimeoutMs: 5_000, requestTimeoutMs: 10_000 };
+
+export type ResolvedKafkaOptions = Required<Omit<KafkaEventLogOptions, 'tls' | 'sasl' | 'replicationFactor'>> &
+  Pick<KafkaEventLogOptions, 'tls' | 'sasl' | 'replicationFactor'> &
+  typeof FIXED;
+
+/** Fills in the defaults; throws EVENT_LOG_INVALID naming the option that is out of range. */
+export function resolveKafkaOptions(given: KafkaEventLogOptions): ResolvedKafkaOptions {
+  const sessionTimeoutMs = given.sessionTimeoutMs ?? 10_000;
+  const resolved: ResolvedKafkaOptions = {
+    clientId: 'tidemark',
+    prefix: '',
+    maxRecordBytes: 8 * 1024 * 1024,
+    appendTimeoutMs: 10_000,
+    connectTimeoutMs: 30_000,
+    commitIntervalMs: 1_000,
+    heartbeatMs: Math.min(1_000, Math.ceil(sessionTimeoutMs / 5)),
+    fetchWaitMs: 250,
+    rebalanceTimeoutMs: 10_000,
+    retry: { initialMs: 100, maxMs: 10_000 },
+    onWarning: () => {},
+    ...given,
+    sessionTimeoutMs,
+    ...FIXED,
+  };
+  if (resolved.brokers.length === 0) throw invalid('brokers is empty: name at least one host:port');
+  for (const name of NUMBERS) {
+    const value = resolved[name];
+    if (!Number.isSafeInteger(value) || value < 1) throw invalid(`${name} is ${value}: must be a whole number above 0`);
+  }
+  return resolved;
+}
+
+const NUMBERS = [
+  'maxRecordBytes',
+  'appendTimeoutMs',
+  'connectTimeoutMs',
+  'commitIntervalMs',
+  'heartbeatMs',
+  'fetchWaitMs',
+  'sessionTimeoutMs',
+  'rebalanceTimeoutMs',
+] as const;
+
+function invalid(why: string): EventLogError {
+  return new EventLogError('EVENT_LOG_INVALID', `options of the Kafka event log: ${why}`, false);
 }

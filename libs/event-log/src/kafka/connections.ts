@@ -1,0 +1,218 @@
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { checkServerIdentity, connect as connectTls, type PeerCertificate } from 'node:tls';
+import Broker from 'kafkajs/src/broker/index.js';
+import ConnectionPool from 'kafkajs/src/network/connectionPool.js';
+import apiKeys from 'kafkajs/src/protocol/requests/apiKeys.js';
+import { requests } from 'kafkajs/src/protocol/requests/index.js';
+import { EventLogError } from '../errors.js';
+import { accessError, causeOf } from './failures.js';
+import type { ResolvedKafkaOptions } from './options.js';
+
+/** Where a broker listens. */
+export interface Address {
+  host: string;
+  port: number;
+}
+
+/** What an answer looks like once it is decoded; error codes are left in it. */
+export type Answer = Record<string, unknown>;
+
+const silent = {
+  namespace: () => silent,
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+};
+
+/** `host:port`, with an IPv6 address in brackets. */
+export function parseAddress(text: string): Address {
+  const colon = text.lastIndexOf(':');
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
+}
+
+/** The sockets of one part of the log: those of a subscription do not wait behind those of another, or of the producer. */
+export class Connections {
+  readonly #options: ResolvedKafkaOptions;
+  readonly #seeds: Address[];
+  readonly #nodes = new Map<number, Address>();
+  readonly #brokers = new Map<string, Broker>();
+  readonly #connecting = new Map<string, Promise<Broker>>();
+  readonly #sockets = new Map<string, Set<Socket>>();
+  #turn = 0;
+  #closed = false;
+
+  constructor(options: ResolvedKafkaOptions, nodes?: Connections) {
+    this.#options = options;
+    this.#seeds = options.brokers.map(parseAddress);
+    this.#turn = Math.floor(Math.random() * this.#seeds.length);
+    if (nodes) for (const [id, address] of nodes.#nodes) this.#nodes.set(id, address);
+  }
+
+  /** The brokers that the cluster has now. */
+  learn(nodes: readonly { nodeId: number; host: string; port: number }[]): void {
+    if (nodes.length === 0) return;
+    this.#nodes.clear();
+    for (const { nodeId, host, port } of nodes) this.#nodes.set(nodeId, { host, port });
+  }
+
+  /** One more broker, as an answer named it. */
+  add({ nodeId, host, port }: { nodeId: number; host: string; port: number }): void {
+    this.#nodes.set(nodeId, { host, port });
+  }
+
+  /** One request to one broker, named by its number; the answer keeps its error codes. */
+  async ask(node: number, api: string, args: object, decode?: (payload: Buffer) => unknown): Promise<Answer> {
+    const address = this.#nodes.get(node);
+    if (!address) throw unavailable(`broker ${node} is not known`);
+    return this.#ask(address, api, args, decode);
+  }
+
+  /** One request to whichever broker answers; each is tried once. */
+  async askAny(api: string, args: object): Promise<Answer> {
+    let last: unknown;
+    for (const address of this.#addresses()) {
+      try {
+        return await this.#ask(address, api, args);
+      } catch (error) {
+        last = error;
+        if (error instanceof EventLogError && !error.retriable) throw error;
+        this.#turn++;
+      }
+    }
+    throw last;
+  }
+
+  /** Connected ones first, then all others, beginning with another one each time that one failed. */
+  #addresses(): Address[] {
+    const all = new Map<string, Address>();
+    for (const address of [...this.#nodes.values(), ...this.#seeds]) all.set(nameOf(address), address);
+    const list = [...all.values()];
+    const rotated = list.map((_, index) => list[(index + this.#turn) % list.length]!);
+    const connected = (address: Address): number => (this.#brokers.get(nameOf(address))?.isConnected() ? 0 : 1);
+    return rotated.sort((a, b) => connected(a) - connected(b));
+  }
+
+  async #ask(address: Address, api: string, args: object, decode?: (payload: Buffer) => unknown): Promise<Answer> {
+    const name = nameOf(address);
+    try {
+      const broker = await this.#connect(address);
+      const wire = broker.lookupRequest(apiKeys[api]!, requests[api]!)(args);
+      const response = {
+        decode: decode ? async (payload: Buffer) => decode(payload) : wire.response.decode,
+        parse: async (data: unknown) => data,
+      };
+      return (await broker.connectionPool.send({ ...wire, response })) as Answer;
+    } catch (error) {
+      const access = accessError(error, name, this.#options);
+      if (access) throw access;
+      // A broker that does not answer in time would let every later request wait as long.
+      if (isConnectionTrouble(error)) this.#drop(name, error as Error);
+      throw error instanceof EventLogError ? error : unavailable(`${name}: ${causeOf(error).message}`, error);
+    }
+  }
+
+  #connect(address: Address): Promise<Broker> {
+    const name = nameOf(address);
+    if (this.#closed) return Promise.reject(unavailable('the connection is closed'));
+    const known = this.#brokers.get(name);
+    if (known?.isConnected()) return Promise.resolve(known);
+    let connecting = this.#connecting.get(name);
+    if (!connecting) {
+      const broker = known ?? this.#create(address);
+      this.#brokers.set(name, broker);
+      connecting = broker.connect().then(() => broker);
+      this.#connecting.set(name, connecting);
+      const done = (): void => void this.#connecting.delete(name);
+      connecting.then(done, done);
+    }
+    return connecting;
+  }
+
+  #create({ host, port }: Address): Broker {
+    const { clientId, tls, sasl, attemptTimeoutMs, requestTimeoutMs } = this.#options;
+    const connectionPool = new ConnectionPool({
+      host,
+      port,
+      rack: null,
+      ssl: tls ? { ...tls } : null,
+      // kafkajs keeps state in this object.
+      sasl: sasl ? { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password } : null,
+      clientId,
+      logger: silent,
+      socketFactory: (target) => this.#open(target.host, target.port, target.onConnect),
+      connectionTimeout: attemptTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      enforceRequestTimeout: true,
+      maxInFlightRequests: null,
+      instrumentationEmitter: null,
+      reauthenticationThreshold: 10_000,
+    });
+    return new Broker({
+      connectionPool,
+      logger: silent,
+      authenticationTimeout: attemptTimeoutMs,
+      allowAutoTopicCreation: false,
+    });
+  }
+
+  #open(host: string, port: number, onConnect: () => void): Socket {
+    const { tls } = this.#options;
+    const socket = tls
+      ? connectTls(
+          {
+            host,
+            port,
+            ...(tls.serverName ? { servername: tls.serverName } : isIP(host) ? {} : { servername: host }),
+            ...(tls.serverName && { checkServerIdentity: identityOf(tls.serverName) }),
+            ...(tls.ca !== undefined && { ca: tls.ca }),
+            ...(tls.cert !== undefined && { cert: tls.cert, key: tls.key }),
+          },
+          onConnect,
+        )
+      : connectPlain({ host, port }, onConnect);
+    socket.setKeepAlive(true, 30_000);
+    socket.setNoDelay(true);
+    const name = nameOf({ host, port });
+    let sockets = this.#sockets.get(name);
+    if (!sockets) this.#sockets.set(name, (sockets = new Set()));
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    if (this.#closed) socket.destroy(new Error('the connection is closed'));
+    return socket;
+  }
+
+  #drop(name: string, error: Error): void {
+    const broker = this.#brokers.get(name);
+    this.#brokers.delete(name);
+    this.#connecting.delete(name);
+    for (const socket of this.#sockets.get(name) ?? []) socket.destroy(error);
+    broker?.disconnect().catch(() => {});
+  }
+
+  /** Cuts every socket at once, as the death of the process would; requests under way are rejected. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const brokers = [...this.#brokers.values()];
+    const cut = new Error('the connection is closed');
+    for (const sockets of this.#sockets.values()) for (const socket of sockets) socket.destroy(cut);
+    await Promise.allSettled(this.#connecting.values());
+    await Promise.allSettled(brokers.map((broker) => broker.disconnect()));
+  }
+}
+
+function nameOf({ host, port }: Address): string {
+  return `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+}
+
+function identityOf(serverName: string): (host: string, certificate: PeerCertificate) => Error | undefined {
+  return (_, certificate) => checkServerIdentity(serverName, certificate);
+}
+
+function isConnectionTrouble(error: unknown): boolean {
+  return !(error instanceof EventLogError);
+}
+
+export function unavailable(why: string, cause?: unknown): EventLogError {
+  return new EventLogError('EVENT_LOG_UNAVAILABLE', `Kafka does not answer: ${why}`, true, { cause });
+}
