@@ -45,7 +45,7 @@ async function openNarrowWay(url: string) {
   };
 }
 
-describe('an insert that is late', () => {
+describe('an insert that is late', { timeout: 120_000 }, () => {
   let test: TestHistory;
   beforeAll(async () => {
     test = await openTestHistory();

@@ -47,7 +47,7 @@ function createPartition(chunks: readonly SampleChunk[]) {
   };
 }
 
-describe('a writer that was stopped and goes on as if nothing had happened', () => {
+describe('a writer that was stopped and goes on as if nothing had happened', { timeout: 120_000 }, () => {
   let test: TestHistory;
   let node = 0;
   beforeAll(async () => {
@@ -62,7 +62,7 @@ describe('a writer that was stopped and goes on as if nothing had happened', () 
     }).chunks;
 
   const depsOf = (over: Partial<PartitionWriterDeps> = {}): PartitionWriterDeps => ({
-    ...{ topic, history: test.history, logger: silentLogger, limiter: createLimiter(1), flushMs: 1 },
+    ...{ topic, history: test.history, logger: silentLogger, limiter: createLimiter(1), flushMs: () => 1 },
     metrics: createRecordMetrics(new Registry(), () => ({ pendingRecords: 0, pendingBytes: 0, failing: 0 })),
     retry: { initialMs: 1, maxMs: 20 },
     ...over,

@@ -89,7 +89,7 @@ function setUp(committed?: CommittedPosition, over: Partial<PartitionWriterDeps>
     logger: silentLogger,
     metrics: createRecordMetrics(registry, () => ({ pendingRecords: 0, pendingBytes: 0, failing: 0 })),
     limiter: createLimiter(1),
-    flushMs: 5,
+    flushMs: () => 5,
     retry: { initialMs: 1, maxMs: 2 },
     ...over,
   };
@@ -207,14 +207,14 @@ describe('a partition writer', () => {
   });
 
   it('writes what waits when it drains, and leaves it when the partition is taken away', async () => {
-    const drained = setUp(undefined, { flushMs: 1_000_000 });
+    const drained = setUp(undefined, { flushMs: () => 1_000_000 });
     const draining = await drained.open();
     await draining.handle([heartbeat(0), heartbeat(1)]);
     expect(drained.commits).toEqual([]);
     await draining.close('drain');
     expect(drained.commits.at(-1)?.offset).toBe(2);
 
-    const revoked = setUp(undefined, { flushMs: 1_000_000 });
+    const revoked = setUp(undefined, { flushMs: () => 1_000_000 });
     const losing = await revoked.open();
     await losing.handle([heartbeat(0)]);
     await losing.close('revoked');

@@ -7,8 +7,8 @@ import { decodeRecord } from './record-topic.js';
 
 export interface PartitionWriterDeps extends BatchWriterDeps {
   limiter: Limiter;
-  /** A record waits no longer than this for others, milliseconds. */
-  flushMs: number;
+  /** A record waits no longer than this for others, milliseconds; asked whenever there is something to wait for. */
+  flushMs(): number;
 }
 
 const BATCH_LIMITS = { maxBytes: 2 * 1024 * 1024, maxRows: 50_000 };
@@ -50,6 +50,10 @@ export class PartitionWriter implements PartitionHandler {
     // Numbers go on from the time, so that a log that begins anew does not use those of an older one again.
     const cutter = new BatchCutter(BATCH_LIMITS, known?.batch ?? Date.now(), underWay, onLoss);
     return new PartitionWriter(context, deps, cutter);
+  }
+
+  get topic(): string {
+    return this.#context.topic;
   }
 
   get pendingRecords(): number {
@@ -100,7 +104,7 @@ export class PartitionWriter implements PartitionHandler {
     clearTimeout(this.#timer);
     const { since, incomplete, full } = this.#cutter;
     if (since === undefined || incomplete || this.#closing === 'revoked') return;
-    const wait = full || this.#closing ? 0 : since + this.#deps.flushMs - performance.now();
+    const wait = full || this.#closing ? 0 : since + this.#deps.flushMs() - performance.now();
     if (wait > 0) {
       this.#timer = setTimeout(() => this.#wake(), wait);
       return;

@@ -136,7 +136,7 @@ class Teller {
 
 const nameOf = ({ id, at, state, imminent }: Finding): string => `${id} ${at} ${state} ${imminent}`;
 
-describe('records that the log has twice', () => {
+describe('records that the log has twice', { timeout: 120_000 }, () => {
   let test: TestHistory;
   let run = 0;
   beforeAll(async () => {

@@ -35,7 +35,7 @@ const toRecord = (chunk: SampleChunk): OutgoingRecord => ({
   ...encodeSampleChunk(chunk),
 });
 
-describe('the record stage', () => {
+describe('the record stage', { timeout: 120_000 }, () => {
   let test: TestHistory;
   let log: EventLog;
   const stages: Stage[] = [];

@@ -12,8 +12,13 @@ export interface RecordDeps {
   history: RecordHistory;
   logger: Logger;
   registry: Registry;
-  /** A record waits no longer than this for others, milliseconds. Default 1,000. */
+  /**
+   * A record waits no longer than this for others, milliseconds. Default 1,000. Longer where more than four partitions of
+   * a topic have records: see `batchesAFlush`.
+   */
   flushMs?: number;
+  /** Batches of one topic in that time, at most. Default 4. */
+  batchesAFlush?: number;
   /** Batches written at once. Default 2. */
   concurrency?: number;
   /** Between tries while history is away. Default 200 ms doubling up to 10,000 ms. */
@@ -24,6 +29,7 @@ export interface RecordDeps {
 
 const GROUP = 'record';
 const DEFAULT_FLUSH_MS = 1_000;
+const DEFAULT_BATCHES_A_FLUSH = 4;
 const DEFAULT_CONCURRENCY = 2;
 const DEFAULT_RETRY = { initialMs: 200, maxMs: 10_000 };
 
@@ -81,10 +87,13 @@ function subscribeAll(deps: RecordDeps, writers: Set<PartitionWriter>): Promise<
     failing: sum(writers, ({ failure }) => (failure ? 1 : 0)),
   }));
   const limiter = createLimiter(deps.concurrency ?? DEFAULT_CONCURRENCY);
-  const flushMs = deps.flushMs ?? DEFAULT_FLUSH_MS;
+  const pace = (topic: RecordTopic): number => {
+    const busy = sum(writers, (writer) => (writer.topic === topic.topic && writer.pendingRecords > 0 ? 1 : 0));
+    return (deps.flushMs ?? DEFAULT_FLUSH_MS) * Math.max(1, busy / (deps.batchesAFlush ?? DEFAULT_BATCHES_A_FLUSH));
+  };
   const retry = deps.retry ?? DEFAULT_RETRY;
   const writerDeps = (topic: RecordTopic): PartitionWriterDeps => ({
-    ...{ topic, history, logger, metrics, limiter, flushMs, retry },
+    ...{ topic, history, logger, metrics, limiter, retry, flushMs: () => pace(topic) },
     ...(checkpoint && { checkpoint: (name: Checkpoint) => checkpoint(topic.topic, name) }),
   });
   return RECORD_TOPICS.map((topic) =>
