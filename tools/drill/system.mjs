@@ -9,7 +9,7 @@ import { createPart } from './part.mjs';
 
 const root = join(fileURLToPath(new URL('.', import.meta.url)), '..', '..');
 const PASSWORD = 'drill';
-const READY_MS = 120_000;
+const READY_MS = 240_000;
 /** Players end when they are told to. */
 const FOR_EVER_S = 1_000_000;
 const source = new URL('./source-address.mjs', import.meta.url).href;
