@@ -2,6 +2,7 @@ import {
   ContractError,
   decodeSampleChunk,
   encodeFindingRecord,
+  findingKey,
   parseProcessKey,
   Topic,
   type Finding,
@@ -24,11 +25,14 @@ import {
 } from './memory-of-before.js';
 import { createNodeDetector, type NodeDetector } from './node-detector.js';
 import type { OpenFindings } from './open-findings.js';
+import type { SiteSuspicions } from './site-suspicions.js';
 
 export interface DetectPartitionDeps {
   log: EventLog;
   profile: DetectorProfile;
   history: DetectorHistory;
+  /** Findings of others, on sites: who is alive is known here. */
+  suspicions: SiteSuspicions;
   logger: Logger;
   metrics: DetectMetrics;
   /** Data time between two savings of what is under suspicion, milliseconds. */
@@ -103,7 +107,9 @@ async function judge({ deps, nodes, unwritten }: State, record: LogRecord): Prom
   const { detector, open } = watched;
   const findings = detector.apply(chunk);
   if (chunk.keyframe && detector.isComplete) {
-    findings.push(...open.clearGone((key) => statusOf(nodes, key) !== undefined, chunk.at));
+    const isAlive = (key: ProcessKey): boolean => statusOf(nodes, key) !== undefined;
+    findings.push(...open.clearGone(isAlive, chunk.at));
+    unwritten.push(...deps.suspicions.clearGone(chunk.node, isAlive, chunk.at));
   }
   if (open.note(findings)) void keep(deps, chunk.node, [keptOpenFindings(chunk.node, chunk.at, open)]);
   unwritten.push(...findings);
@@ -132,7 +138,7 @@ async function watchedNode(
 async function writeFindings({ deps: { log, metrics, logger }, unwritten }: State): Promise<void> {
   if (unwritten.length === 0) return;
   await log.append(
-    unwritten.map((finding) => ({ topic: Topic.Findings, key: finding.subject, ...encodeFindingRecord(finding) })),
+    unwritten.map((finding) => ({ topic: Topic.Findings, key: findingKey(finding), ...encodeFindingRecord(finding) })),
   );
   for (const { state, message } of unwritten) {
     metrics.findings.inc({ state });

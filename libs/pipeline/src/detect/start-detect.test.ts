@@ -2,8 +2,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   decodeFindingRecord,
   deadLetterTopic,
+  encodeFindingRecord,
   encodeSampleChunk,
+  findingKey,
   processKey,
+  siteSubject,
   toNodeId,
   Topic,
   TOPICS,
@@ -318,5 +321,71 @@ describe('the detect stage', () => {
     await detect(history);
     await send(...leak(7, 0, 150));
     expect((await findings()).some(({ state }) => state === 'SUSPECTED')).toBe(true);
+  });
+});
+
+describe('findings on sites of processes', () => {
+  const siteFinding = (pid: number, over: Partial<Finding> = {}): Finding => {
+    const key = processKey(over.node ?? NODE, BOOT, pid, 1);
+    const subject = siteSubject(key, 'aaaaaaaaaaaaaaaa');
+    return {
+      ...{ v: 1, type: 'finding', id: `${subject}@${T0}`, kind: 'SITE_LEAK', subject, node: NODE, service: 'server' },
+      process: { key, pid, program: 'server', commandLine: null, user: null },
+      ...{ site: { id: 'aaaaaaaaaaaaaaaa', frames: ['grow (a.c:3)'] }, state: 'CONFIRMED', previous: 'SUSPECTED' },
+      ...{ imminent: false, confidence: 0.9, openedAt: T0, at: T0, bytes: 4096, limit: null, growth: null },
+      ...{ secondsToExhaustion: null, message: 'it leaks', evidence: {} },
+      ...over,
+    };
+  };
+  const report = (...records: Finding[]) =>
+    log.append(records.map((one) => ({ topic: Topic.Findings, key: findingKey(one), ...encodeFindingRecord(one) })));
+  const keyframe = (second: number, pids: number[]) =>
+    chunk(
+      second,
+      pids.map((pid) => ({ pid, rssAnon: MIB })),
+      { keyframe: true, introduce: pids },
+    );
+
+  it('are cleared when a keyframe leaves the process out, whoever reported them and before whatever restart', async () => {
+    await report(siteFinding(1), siteFinding(2), siteFinding(3, { state: 'CLEARED' }));
+    await report(siteFinding(4, { node: toNodeId('web-2') }));
+    await detect();
+    await send(keyframe(0, [1]));
+    // Until every partition of the findings was read, a keyframe may come too early: the next one makes up for it.
+    let second = 60;
+    await expect
+      .poll(
+        async () => {
+          await send(keyframe((second += 60), [1]));
+          return (await findings()).filter(({ id, state }) => id === siteFinding(2).id && state === 'CLEARED');
+        },
+        { timeout: 20_000 },
+      )
+      .toEqual([expect.objectContaining({ previous: 'CONFIRMED', site: siteFinding(2).site })]);
+    const all = await findings();
+    expect(all.find(({ id, state }) => id === siteFinding(2).id && state === 'CLEARED')!.message).toMatch(
+      /^server \(pid 2\) on web-1 ended/,
+    );
+    for (const pid of [1, 4]) expect(all.filter(({ process }) => process!.pid === pid)).toHaveLength(1);
+  });
+
+  it('are cleared after a reboot, and once', async () => {
+    await detect();
+    await send(keyframe(0, [1]));
+    await report(siteFinding(1));
+    let second = 0;
+    await expect
+      .poll(
+        async () => {
+          await send({ ...keyframe((second += 60), [1]), boot: 'boot-2', run: 'run-2' });
+          return (await findings()).map(({ state }) => state);
+        },
+        { timeout: 20_000 },
+      )
+      .toEqual(['CONFIRMED', 'CLEARED']);
+    for (let more = 0; more < 3; more++) {
+      await send({ ...keyframe((second += 60), [1]), boot: 'boot-2', run: 'run-2' });
+    }
+    expect(await findings()).toHaveLength(2);
   });
 });

@@ -6,6 +6,7 @@ import type { Stage } from '../stage.js';
 import { createDetectMetrics } from './detect-metrics.js';
 import { createDetectPartition, type DetectPartition } from './detect-partition.js';
 import { noDetectorHistory, type DetectorHistory } from './detector-history.js';
+import { createSiteSuspicions, followSuspicions } from './site-suspicions.js';
 
 export interface DetectDeps {
   log: EventLog;
@@ -34,10 +35,11 @@ export function startDetect({ log, profile, history, logger, registry }: DetectD
     for (const partition of partitions) size += partition.size;
     return size;
   });
-  const deps = { log, profile, history: history ?? noDetectorHistory, logger, metrics };
+  const suspicions = createSiteSuspicions();
+  const deps = { log, profile, history: history ?? noDetectorHistory, suspicions, logger, metrics };
   let state: 'starting' | 'running' | 'stopped' | 'failed' = 'starting';
 
-  const subscribed = log.subscribe({
+  const judging = log.subscribe({
     topic: Topic.Samples,
     group: 'detect',
     from: { sinceMs: LOOK_BACK_MS },
@@ -51,12 +53,15 @@ export function startDetect({ log, profile, history, logger, registry }: DetectD
       return partition;
     },
   });
-  const ready = subscribed.then(async (subscription) => {
-    subscription.failed.catch((error: Error) => {
-      state = 'failed';
-      logger.error({ error: error.message }, 'judging stopped');
-    });
-    await subscription.ready;
+  const subscribed = Promise.all([judging, followSuspicions(log, suspicions, 'detect', logger)]);
+  const ready = subscribed.then(async (subscriptions) => {
+    for (const { failed } of subscriptions) {
+      failed.catch((error: Error) => {
+        state = 'failed';
+        logger.error({ error: error.message }, 'judging stopped');
+      });
+    }
+    await Promise.all(subscriptions.map((one) => one.ready));
     state = 'running';
   });
 
@@ -73,7 +78,7 @@ export function startDetect({ log, profile, history, logger, registry }: DetectD
     async drain(deadlineMs) {
       if (state === 'stopped') return;
       state = 'stopped';
-      await (await subscribed).drain(deadlineMs);
+      await Promise.all((await subscribed).map((one) => one.drain(deadlineMs)));
     },
   };
 }

@@ -2,6 +2,7 @@ import {
   ContractError,
   decodeAllocationChunk,
   encodeFindingRecord,
+  findingKey,
   Topic,
   type AllocationChunk,
   type Finding,
@@ -11,6 +12,7 @@ import type { EventLog, LogRecord, PartitionContext, PartitionHandler } from '@t
 import { createSiteLedger, type SiteProfile } from '@tidemark/leak';
 import type { Logger } from '@tidemark/service';
 import type { DetectorHistory } from '../detect/detector-history.js';
+import type { SiteSuspicions } from '../detect/site-suspicions.js';
 import { keptRow, rememberLedgers } from './kept-ledgers.js';
 import { createLookAssembly, type LookAssembly } from './look-assembly.js';
 import type { MatchMetrics } from './match-metrics.js';
@@ -20,6 +22,8 @@ export interface MatchPartitionDeps {
   log: EventLog;
   profile: SiteProfile;
   history: DetectorHistory;
+  /** Open findings on sites, also those of traces that are over. */
+  suspicions: SiteSuspicions;
   logger: Logger;
   metrics: MatchMetrics;
   /** Of time by the log, after which a trace that nobody tells of any more is forgotten, milliseconds. */
@@ -139,10 +143,15 @@ async function remember(state: State, { node, boot }: AllocationChunk) {
 
 async function writeFindings({ deps, unwritten }: State): Promise<void> {
   if (unwritten.length === 0) return;
+  const { suspicions } = deps;
+  // Of one subject the newest record is kept by the log: what an earlier trace left open is closed before it.
+  const findings = unwritten.flatMap((finding) => [...suspicions.clearEarlier(finding), finding]);
   await deps.log.append(
-    unwritten.map((finding) => ({ topic: Topic.Findings, key: finding.subject, ...encodeFindingRecord(finding) })),
+    findings.map((finding) => ({ topic: Topic.Findings, key: findingKey(finding), ...encodeFindingRecord(finding) })),
   );
-  for (const { state, message } of unwritten) {
+  for (const finding of findings) {
+    const { state, message } = finding;
+    suspicions.note(finding);
     deps.metrics.findings.inc({ state });
     deps.logger[state === 'SUSPECTED' || state === 'CONFIRMED' ? 'warn' : 'debug']({ state }, message);
   }

@@ -2,6 +2,8 @@ import {
   deadLetterTopic,
   decodeFindingRecord,
   encodeAllocationChunk,
+  encodeFindingRecord,
+  findingKey,
   siteId,
   siteSubject,
   Topic,
@@ -83,20 +85,23 @@ async function findings(): Promise<Finding[]> {
 }
 
 let handled: () => number;
+/** Findings that the stage has read. */
+let followed: () => number;
 
 /** Counts the records that the stage has dealt with. */
 function countHandled(): void {
-  let count = 0;
+  let [count, findings] = [0, 0];
   const subscribe = log.subscribe.bind(log);
   vi.spyOn(log, 'subscribe').mockImplementation((options) =>
     subscribe({
       ...options,
       async assign(context) {
         const handler = await options.assign(context);
-        if (options.topic !== Topic.Allocations) return handler;
         return {
           handle: async (records) => {
             await handler.handle(records);
+            if (options.topic === Topic.Findings) findings += records.length;
+            if (options.topic !== Topic.Allocations) return;
             count = Math.max(count, records.at(-1)!.offset + 1);
           },
           close: (reason) => handler.close?.(reason) ?? Promise.resolve(),
@@ -105,10 +110,35 @@ function countHandled(): void {
     }),
   );
   handled = () => count;
+  followed = () => findings;
 }
 
 describe('the match stage', () => {
   beforeEach(countHandled);
+
+  it('closes what an earlier trace of the process left open before it tells of the same site anew', async () => {
+    const { looks, stacks } = await recordProgram(180);
+    const id = siteId(stacks.get(LEAK)!.frames);
+    const subject = siteSubject(KEY, id);
+    const earlier: Finding = {
+      ...{ v: 1, type: 'finding', id: `${subject}@1000`, kind: 'SITE_LEAK', subject, node: NODE, service: 'server' },
+      process: { key: KEY, pid: 7, program: 'server', commandLine: null, user: null },
+      ...{ site: { id, frames: [] }, state: 'CONFIRMED', previous: 'SUSPECTED', imminent: false, confidence: 1 },
+      ...{ openedAt: 1_000, at: 2_000, bytes: 1, limit: null, growth: null, secondsToExhaustion: null },
+      ...{ message: 'it leaks', evidence: {} },
+    };
+    await log.append([{ topic: Topic.Findings, key: findingKey(earlier), ...encodeFindingRecord(earlier) }]);
+    await match();
+    await until(async () => expect(followed()).toBe(1));
+    await send(...looks);
+    const all = await findings();
+    expect(all.map(({ id: one, state }) => [one === earlier.id, state])).toEqual([
+      [true, 'CONFIRMED'],
+      [true, 'CLEARED'],
+      [false, 'SUSPECTED'],
+    ]);
+    expect(all[1]).toMatchObject({ subject, previous: 'CONFIRMED', at: all[2]!.at });
+  });
 
   it('names the site that leaks, and neither the one that churns nor the one that holds a cache', async () => {
     const { looks, stacks } = await recordProgram(180);

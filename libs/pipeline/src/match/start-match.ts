@@ -3,6 +3,7 @@ import type { EventLog } from '@tidemark/event-log';
 import { SITE_PROFILE, type SiteProfile, type SiteVerdict } from '@tidemark/leak';
 import type { Logger, Registry } from '@tidemark/service';
 import { noDetectorHistory, type DetectorHistory } from '../detect/detector-history.js';
+import { createSiteSuspicions, followSuspicions } from '../detect/site-suspicions.js';
 import type { Stage } from '../stage.js';
 import { createMatchMetrics } from './match-metrics.js';
 import { createMatchPartition, type MatchPartition } from './match-partition.js';
@@ -36,13 +37,14 @@ const FORGET_AFTER_MS = 600_000;
 export function startMatch({ log, history, logger, registry, profile, commitEveryMs }: MatchDeps): MatchStage {
   const partitions = new Set<MatchPartition>();
   const metrics = createMatchMetrics(registry, () => figuresOf(partitions));
+  const suspicions = createSiteSuspicions();
   const deps = {
-    ...{ log, logger, metrics, profile: profile ?? SITE_PROFILE, history: history ?? noDetectorHistory },
+    ...{ log, logger, metrics, suspicions, profile: profile ?? SITE_PROFILE, history: history ?? noDetectorHistory },
     ...{ forgetAfterMs: FORGET_AFTER_MS, commitEveryMs: commitEveryMs ?? 1_000 },
   };
   let state: 'starting' | 'running' | 'stopped' | 'failed' = 'starting';
 
-  const subscribed = log.subscribe({
+  const judging = log.subscribe({
     topic: Topic.Allocations,
     group: 'match',
     from: { sinceMs: LOOK_BACK_MS },
@@ -53,12 +55,15 @@ export function startMatch({ log, history, logger, registry, profile, commitEver
       return partition;
     },
   });
-  const ready = subscribed.then(async (subscription) => {
-    subscription.failed.catch((error: Error) => {
-      state = 'failed';
-      logger.error({ error: error.message }, 'matching of allocations stopped');
-    });
-    await subscription.ready;
+  const subscribed = Promise.all([judging, followSuspicions(log, suspicions, 'match', logger)]);
+  const ready = subscribed.then(async (subscriptions) => {
+    for (const { failed } of subscriptions) {
+      failed.catch((error: Error) => {
+        state = 'failed';
+        logger.error({ error: error.message }, 'matching of allocations stopped');
+      });
+    }
+    await Promise.all(subscriptions.map((one) => one.ready));
     state = 'running';
   });
 
@@ -77,7 +82,7 @@ export function startMatch({ log, history, logger, registry, profile, commitEver
     async drain(deadlineMs) {
       if (state === 'stopped') return;
       state = 'stopped';
-      await (await subscribed).drain(deadlineMs);
+      await Promise.all((await subscribed).map((one) => one.drain(deadlineMs)));
     },
   };
 }
