@@ -111,6 +111,16 @@ describe('a live feed', () => {
     expect(live.node('a')?.system.memory).toEqual(memory);
   });
 
+  it('waits for a log that is away for a moment', async () => {
+    const away = Object.assign(new Error('no broker'), { retriable: true });
+    vi.spyOn(log, 'lag').mockRejectedValueOnce(away);
+    vi.spyOn(log, 'subscribe').mockRejectedValueOnce(away);
+    const feed = startLiveFeed({ log, live: createLiveView(), logger: silentLogger });
+    await feed.ready;
+    expect(feed.health()).toMatchObject({ live: true, ready: true });
+    await feed.drain(1000);
+  });
+
   it('says when the log cannot be subscribed to', async () => {
     vi.spyOn(log, 'subscribe').mockRejectedValue(new Error('no broker'));
     const feed = startLiveFeed({ log, live: createLiveView(), logger: silentLogger });

@@ -51,6 +51,7 @@ export interface LiveFeed {
 /** Requests and answers from before the start: a trace that is over is shown for as long. */
 const CONTROL_SINCE_MS = 600_000;
 const TICK_MS = 1_000;
+const LOG_RETRY_MS = 1_000;
 const SEED_RETRY_MS = 10_000;
 /** Records are applied for this long before other work gets a turn. */
 const SLICE_MS = 20;
@@ -139,13 +140,14 @@ async function subscribeAll(feed: Feed): Promise<Subscription[]> {
     if (finding.finding.process) updates.publishNode(finding.finding.node);
     options.onFinding?.(finding);
   };
-  const open = async (topic: string, from: 'earliest' | { sinceMs: number }, apply: (record: LogRecord) => void) => {
-    for (const { partition, end } of await log.lag(topic, 'live')) feed.ends.set(`${topic}/${partition}`, end);
-    return log.subscribe({
-      ...{ topic, from, group: 'live', ephemeral: true },
-      assign: (context) => createHandler(feed, apply, (offset) => context.acknowledge(offset)),
+  const open = (topic: string, from: 'earliest' | { sinceMs: number }, apply: (record: LogRecord) => void) =>
+    patiently(feed, async () => {
+      for (const { partition, end } of await log.lag(topic, 'live')) feed.ends.set(`${topic}/${partition}`, end);
+      return log.subscribe({
+        ...{ topic, from, group: 'live', ephemeral: true },
+        assign: (context) => createHandler(feed, apply, (offset) => context.acknowledge(offset)),
+      });
     });
-  };
   const sinceMs = options.samplesSinceMs ?? 120_000;
   const asked = [
     open(Topic.Nodes, 'earliest', onNode),
@@ -160,6 +162,19 @@ async function subscribeAll(feed: Feed): Promise<Subscription[]> {
   if (!refused) return opened;
   await Promise.allSettled(opened.map((subscription) => subscription.drain(1_000)));
   throw refused.reason as Error;
+}
+
+/** A log that is away for a moment is waited for; what it refuses for good is thrown. */
+async function patiently<T>({ state, logger }: Feed, ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (state.stopping || (error as { retriable?: unknown }).retriable !== true) throw error;
+      logger.warn({ error: (error as Error).message }, 'the event log cannot be read now; trying again');
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOG_RETRY_MS));
+  }
 }
 
 function takeChunk(feed: Feed, record: LogRecord): void {
