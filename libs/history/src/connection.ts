@@ -14,6 +14,8 @@ export interface ConnectionOptions {
   ca?: string;
   /** Role to take on for every statement; those that are the user's by default without it. */
   role?: string;
+  /** Name of the cluster that the tables are replicated over; one server without it. */
+  cluster?: string;
   /** Longest wait for an answer, milliseconds. */
   timeoutMs?: number;
   /** Sockets kept open at most. */
@@ -32,7 +34,12 @@ export interface Connection {
   query<Row>(sql: string, parameters?: QueryParameters, signal?: AbortSignal, queryId?: string): Promise<Row[]>;
   /** Runs a statement that takes no FORMAT; its answer as text. */
   ask(sql: string): Promise<string>;
-  /** Runs a statement without a result. */
+  /**
+   * Waits until this replica has all that any other one had when it was asked: what it reads then is not older. Nothing
+   * without a cluster.
+   */
+  sync(table: string): Promise<void>;
+  /** Runs a statement without a result; on a cluster, when all its servers have. */
   command(sql: string, parameters?: QueryParameters): Promise<void>;
   /** Runs `INSERT … FORMAT …` with the bytes of its rows. */
   insert(sql: string, body: readonly Uint8Array[], signal?: AbortSignal, queryId?: string): Promise<void>;
@@ -49,6 +56,9 @@ export function identifier(name: string): string {
   }
   return `\`${name}\``;
 }
+
+/** A server that is down is told of before the request itself runs out of time. */
+const CLUSTER_SETTINGS = { distributed_ddl_task_timeout: '45', distributed_ddl_output_mode: 'throw' } as const;
 
 function openClient(options: ConnectionOptions): ClickHouseClient {
   return createClient({
@@ -77,13 +87,8 @@ export function createConnection(options: ConnectionOptions): Connection {
   return {
     database: options.database,
 
-    async query<Row>(
-      sql: string,
-      parameters?: QueryParameters,
-      signal?: AbortSignal,
-      queryId?: string,
-    ): Promise<Row[]> {
-      try {
+    query: <Row>(sql: string, parameters?: QueryParameters, signal?: AbortSignal, queryId?: string) =>
+      told('reading', async () => {
         const result = await client.query({
           query: sql,
           format: 'JSONEachRow',
@@ -91,31 +96,26 @@ export function createConnection(options: ConnectionOptions): Connection {
           ...(signal && { abort_signal: signal }),
           ...(queryId !== undefined && { query_id: queryId }),
         });
-        return await result.json<Row>();
-      } catch (error) {
-        throw toHistoryError(error, 'reading');
-      }
+        return result.json<Row>();
+      }),
+
+    ask: (sql) => told(`running ${firstWords(sql)}`, async () => readText((await client.exec({ query: sql })).stream)),
+
+    async sync(table) {
+      if (options.cluster !== undefined) await this.command(`SYSTEM SYNC REPLICA ${identifier(table)} LIGHTWEIGHT`);
     },
 
-    async ask(sql) {
-      try {
-        const { stream } = await client.exec({ query: sql });
-        return await readText(stream);
-      } catch (error) {
-        throw toHistoryError(error, `running ${firstWords(sql)}`);
-      }
-    },
+    command: (sql, parameters) =>
+      told(`running ${firstWords(sql)}`, async () => {
+        await client.command({
+          query: sql,
+          ...(parameters && { query_params: { ...parameters } }),
+          ...(sql.includes(' ON CLUSTER ') && { clickhouse_settings: CLUSTER_SETTINGS }),
+        });
+      }),
 
-    async command(sql, parameters) {
-      try {
-        await client.command({ query: sql, ...(parameters && { query_params: { ...parameters } }) });
-      } catch (error) {
-        throw toHistoryError(error, `running ${firstWords(sql)}`);
-      }
-    },
-
-    async insert(sql, body, signal, queryId) {
-      try {
+    insert: (sql, body, signal, queryId) =>
+      told(`running ${firstWords(sql)}`, async () => {
         const { stream } = await client.exec({
           query: sql,
           values: Readable.from(body, { objectMode: false }),
@@ -124,10 +124,7 @@ export function createConnection(options: ConnectionOptions): Connection {
         });
         // The socket is free for the next request when the empty answer was read.
         await finished(stream.resume());
-      } catch (error) {
-        throw toHistoryError(error, `running ${firstWords(sql)}`);
-      }
-    },
+      }),
 
     async ping() {
       const result = await client.ping();
@@ -136,6 +133,15 @@ export function createConnection(options: ConnectionOptions): Connection {
 
     close: () => client.close(),
   };
+}
+
+/** What goes wrong is told as a HistoryError. */
+async function told<T>(doing: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw toHistoryError(error, doing);
+  }
 }
 
 function firstWords(sql: string): string {

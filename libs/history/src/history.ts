@@ -29,8 +29,6 @@ import { writeBlocks, type WriteOptions, type WriteReport } from './write/write-
 export interface HistoryOptions extends ConnectionOptions {
   /** What the tables keep; queries choose their source by it. */
   retention?: Retention;
-  /** Name of the cluster that the tables are replicated over; one server without it. */
-  cluster?: string;
 }
 
 /** What is kept in ClickHouse, wherever it runs. Every call may throw HistoryError. */
@@ -87,8 +85,8 @@ export function createHistory(options: HistoryOptions): History {
   return {
     migrate: () =>
       atHome(options, async (home) => {
-        const report = await migrate(connection, home);
-        await applyRetention(connection, retention);
+        const report = await migrate(connection, home, { cluster: options.cluster });
+        await applyRetention(connection, retention, options.cluster);
         return report;
       }),
     preflight: (role) =>

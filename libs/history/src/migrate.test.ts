@@ -83,9 +83,9 @@ describe('migrating', () => {
     const migrations = readMigrations();
     const [first, second] = migrations;
     await home.command('CREATE DATABASE broken_off');
-    await migrate(connection, home, [first!]);
+    await migrate(connection, home, { migrations: [first!] });
     await connection.command(second!.statements[0]!);
-    const report = await migrate(connection, home, migrations);
+    const report = await migrate(connection, home, { migrations });
     expect(report.applied).toHaveLength(migrations.length - 1);
     await connection.close();
   });
@@ -93,12 +93,12 @@ describe('migrating', () => {
   it('refuses in one line a database of a newer version, and one of a changed migration', async () => {
     const connection = own('other_version');
     const migrations = readMigrations();
-    await migrate(connection, home, migrations);
-    const older = migrate(connection, home, migrations.slice(0, -1));
+    await migrate(connection, home, { migrations });
+    const older = migrate(connection, home, { migrations: migrations.slice(0, -1) });
     await expect(older).rejects.toMatchObject({ code: 'HISTORY_VERSION', retriable: false });
     await expect(older).rejects.toThrow(/^data directory of another version: [^\n]*0009_written_chunks[^\n]*$/);
     const changed = migrations.map((migration, index) => (index === 2 ? { ...migration, checksum: 'x' } : migration));
-    await expect(migrate(connection, home, changed)).rejects.toThrow(
+    await expect(migrate(connection, home, { migrations: changed })).rejects.toThrow(
       /^data directory of another version: [^\n]*another text of migration 0003_node_samples[^\n]*$/,
     );
     await connection.close();

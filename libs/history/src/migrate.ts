@@ -1,3 +1,4 @@
+import { onCluster } from './cluster.js';
 import { identifier, type Connection } from './connection.js';
 import { HistoryError } from './errors.js';
 import { readMigrations, type Migration } from './migration-files.js';
@@ -9,11 +10,21 @@ export interface MigrationReport {
   version: number;
 }
 
+export interface MigrateOptions {
+  migrations?: readonly Migration[];
+  /** Name of the cluster that the tables are replicated over; one server without it. */
+  cluster?: string | undefined;
+}
+
 interface AppliedRow {
   number: number;
   name: string;
   checksum: string;
 }
+
+export const SCHEMA_MIGRATIONS = `CREATE TABLE IF NOT EXISTS schema_migrations
+(number UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
+ENGINE = ReplacingMergeTree ORDER BY number`;
 
 /**
  * Brings the database to what this build expects, forward only. Safe to run again and by several processes at once:
@@ -25,21 +36,21 @@ interface AppliedRow {
 export async function migrate(
   connection: Connection,
   home: Connection,
-  migrations: readonly Migration[] = readMigrations(),
+  { migrations = readMigrations(), cluster }: MigrateOptions = {},
 ): Promise<MigrationReport> {
-  await home.command(`CREATE DATABASE IF NOT EXISTS ${identifier(connection.database)}`);
-  await connection.command(
-    `CREATE TABLE IF NOT EXISTS schema_migrations
-     (number UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
-     ENGINE = ReplacingMergeTree ORDER BY number`,
-  );
+  const { database } = connection;
+  await home.command(onCluster(`CREATE DATABASE IF NOT EXISTS ${identifier(database)}`, database, cluster));
+  await connection.command(onCluster(SCHEMA_MIGRATIONS, database, cluster));
+  await connection.sync('schema_migrations');
   const before = await readApplied(connection);
-  checkApplied(connection.database, before, migrations);
+  checkApplied(database, before, migrations);
   const done = new Set(before.map(({ number }) => number));
   const applied: string[] = [];
   for (const migration of migrations) {
     if (done.has(migration.number)) continue;
-    for (const statement of migration.statements) await connection.command(statement);
+    for (const statement of migration.statements) {
+      await connection.command(onCluster(statement, database, cluster));
+    }
     await connection.command(
       'INSERT INTO schema_migrations (number, name, checksum) SELECT {number:UInt32}, {name:String}, {checksum:String}',
       { number: migration.number, name: migration.name, checksum: migration.checksum },

@@ -1,3 +1,4 @@
+import { onCluster } from './cluster.js';
 import { identifier, type Connection } from './connection.js';
 import { HistoryError } from './errors.js';
 
@@ -59,7 +60,11 @@ export function checkRetention(retention: Retention): Retention {
 }
 
 /** Sets the tables' TTL where it differs; whole parts go when all their rows are older. */
-export async function applyRetention(connection: Connection, retention: Retention): Promise<string[]> {
+export async function applyRetention(
+  connection: Connection,
+  retention: Retention,
+  cluster?: string,
+): Promise<string[]> {
   const rows = await connection.query<{ name: string; engine_full: string }>(
     'SELECT name, engine_full FROM system.tables WHERE database = {database:String}',
     { database: connection.database },
@@ -68,7 +73,8 @@ export async function applyRetention(connection: Connection, retention: Retentio
   const changed: string[] = [];
   for (const [table, expression] of expressions(retention)) {
     if (engines.get(table)?.includes(`TTL ${expression} `)) continue;
-    await connection.command(`ALTER TABLE ${identifier(table)} MODIFY TTL ${expression}`);
+    const statement = `ALTER TABLE ${identifier(table)} MODIFY TTL ${expression}`;
+    await connection.command(onCluster(statement, connection.database, cluster));
     changed.push(table);
   }
   return changed;

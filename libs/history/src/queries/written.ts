@@ -3,6 +3,7 @@ import type { WrittenRun } from '../write/written-chunks-block.js';
 
 /** The newest chunk of every run that came through one partition of the log. */
 export async function writtenChunks(connection: Connection, topic: string, partition: number): Promise<WrittenRun[]> {
+  await connection.sync('written_chunks');
   const rows = await connection.query<{ node: string; run: string; last: number | string }>(
     `SELECT node, run, max(seq) AS last FROM written_chunks
      WHERE topic = {topic:String} AND partition = {partition:UInt32} GROUP BY node, run`,
@@ -54,6 +55,7 @@ async function writtenRecords(
   batch: number,
 ): Promise<WrittenRecord[]> {
   const found: WrittenRecord[] = [];
+  await connection.sync(table);
   for (let first = 0; first < ids.length; first += IDS_AT_ONCE) {
     const rows = await connection.query<{ id: string; at_ms: number | string; mark: string }>(
       `SELECT ${key} AS id, toUnixTimestamp64Milli(at) AS at_ms, ${mark} AS mark FROM ${table}

@@ -106,6 +106,7 @@ function insert(
 
 async function count(connection: Connection, table: string, trace: BlockTrace, queryId: string): Promise<number> {
   const { where, parameters } = traceCondition(trace);
+  await connection.sync(table);
   const [row] = await connection.query<{ rows: number | string }>(
     `SELECT count() AS rows FROM ${identifier(table)} WHERE ${where}`,
     parameters,
