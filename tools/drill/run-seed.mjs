@@ -11,10 +11,14 @@ import { createSystem, pause, until } from './system.mjs';
 
 const DRAIN_MS = 240_000;
 const PLAYER_MS = 150_000;
-/** Who reads what; the log is drained when none of them lags. Findings come of the first two. */
+/** Looks at the log, 0.7 s apart, in which nothing may move. */
+const QUIET_LOOKS = 8;
+/**
+ * Who reads what; the log is drained when none of them lags, and nothing is written any more. The matcher's position stays at the
+ * keyframes by intention, so its lag says nothing.
+ */
 const READERS = [
   [Topic.Samples, 'detect'],
-  [Topic.Allocations, 'match'],
   ...[Topic.Samples, Topic.Nodes, Topic.Allocations, Topic.Findings].map((topic) => [topic, 'record']),
 ];
 
@@ -131,12 +135,14 @@ async function drainLog(log, say) {
     return all.filter(([, lag]) => lag > 0);
   };
   const end = Date.now() + DRAIN_MS;
-  let quiet = 0;
+  let [quiet, written] = [0, 0];
   let toldAt = Date.now();
   for (;;) {
     const behind = await lags();
-    quiet = behind.length === 0 ? quiet + 1 : 0;
-    if (quiet === 3) return [];
+    const findings = (await log.lag(Topic.Findings, 'nobody')).reduce((sum, { end }) => sum + end, 0);
+    quiet = behind.length === 0 && findings === written ? quiet + 1 : 0;
+    written = findings;
+    if (quiet === QUIET_LOOKS) return [];
     if (Date.now() > end)
       return behind.map(([reader, lag]) => `${reader} still lags by ${lag} after ${DRAIN_MS / 1000} s`);
     if (Date.now() - toldAt > 15_000) {
