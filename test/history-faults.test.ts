@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { encodeSampleChunk, Topic, TOPICS, type SampleChunk } from '@tidemark/contracts';
 import { createMemoryEventLog, type EventLog } from '@tidemark/event-log';
 import { createHistory, type History } from '@tidemark/history';
@@ -133,68 +134,82 @@ describe('the record stage before a ClickHouse server that', () => {
     expect(wrong).toEqual([]);
   }
 
-  it.each(FAULTS)('%s waits, says why, and goes on by itself with each row once', async (_, fault, said) => {
-    const chunks = simulate(12, 4);
-    await send(chunks.slice(0, 4));
-    await caughtUp();
-    proxy.fault = fault;
-    const since = performance.now();
-    await send(chunks.slice(4));
-    await until('health to say it', () => said.test(stage.health().detail ?? ''));
-    await until('some tries', async () => (await metric('tidemark_record_retries_total')) >= 3);
-    expect(stage.health()).toMatchObject({ live: true, ready: false });
-    // One partition holds the node; a try asks at most twice before it fails.
-    const tries = (performance.now() - since) / (0.75 * RETRY.initialMs) + 1;
-    expect(proxy.requests()).toBeLessThan(2 * tries);
-    proxy.fault = undefined;
-    await caughtUp();
-    await expectExactly(chunks);
-    await until('health to be well', () => stage.health().ready);
-  });
+  it.each(FAULTS)(
+    '%s waits, says why, and goes on by itself with each row once',
+    { timeout: 120_000 },
+    async (_, fault, said) => {
+      const chunks = simulate(12, 4);
+      await send(chunks.slice(0, 4));
+      await caughtUp();
+      proxy.fault = fault;
+      const since = performance.now();
+      await send(chunks.slice(4));
+      await until('health to say it', () => said.test(stage.health().detail ?? ''));
+      await until('some tries', async () => (await metric('tidemark_record_retries_total')) >= 3);
+      expect(stage.health()).toMatchObject({ live: true, ready: false });
+      // One partition holds the node; a try asks at most twice before it fails.
+      const tries = (performance.now() - since) / (0.75 * RETRY.initialMs) + 1;
+      expect(proxy.requests()).toBeLessThan(2 * tries);
+      proxy.fault = undefined;
+      await caughtUp();
+      await expectExactly(chunks);
+      await until('health to be well', () => stage.health().ready);
+    },
+  );
 
-  it('stays away while records pile up leaves them in the log, and takes no more than its window', async () => {
-    const chunks = simulate(150, 1_000, 1);
-    const total = chunks.reduce((sum, chunk) => sum + (encodeSampleChunk(chunk).value?.byteLength ?? 0), 0);
-    const largest = Math.max(...chunks.map((chunk) => encodeSampleChunk(chunk).value?.byteLength ?? 0));
-    expect(total).toBeGreaterThan(1.25 * WINDOW_BYTES);
-    proxy.fault = { kind: 'refuse' };
-    await send(chunks);
-    let before = -1;
-    await until('delivery to pause', async () => {
-      const now = await metric('tidemark_record_pending_bytes');
-      const paused = now === before && now > WINDOW_BYTES / 2;
-      before = now;
-      return paused;
-    });
-    for (let look = 0; look < 10; look++) {
-      expect(await metric('tidemark_record_pending_bytes')).toBeLessThan(WINDOW_BYTES + largest);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    const lag = (await log.lag(Topic.Samples, 'record')).reduce((sum, one) => sum + one.lag, 0);
-    expect(lag).toBe(chunks.length);
-    expect(stage.health()).toMatchObject({ live: true, ready: false });
-    proxy.fault = undefined;
-    await caughtUp();
-    await expectExactly(chunks);
-  });
+  it(
+    'stays away while records pile up leaves them in the log, and takes no more than its window',
+    { timeout: 120_000 },
+    async () => {
+      const chunks = simulate(80, 8, 1);
+      // Command lines that do not compress make few rows of many bytes.
+      for (const { facts } of chunks) facts.commandLine = facts.pid.map(() => randomBytes(15_000).toString('base64'));
+      const sizes = chunks.map((chunk) => encodeSampleChunk(chunk).value?.byteLength ?? 0);
+      const largest = Math.max(...sizes);
+      expect(sizes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(1.1 * WINDOW_BYTES);
+      proxy.fault = { kind: 'refuse' };
+      await send(chunks);
+      let before = -1;
+      await until('delivery to pause', async () => {
+        const now = await metric('tidemark_record_pending_bytes');
+        const paused = now === before && now > WINDOW_BYTES / 2;
+        before = now;
+        return paused;
+      });
+      for (let look = 0; look < 10; look++) {
+        expect(await metric('tidemark_record_pending_bytes')).toBeLessThan(WINDOW_BYTES + largest);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      const lag = (await log.lag(Topic.Samples, 'record')).reduce((sum, one) => sum + one.lag, 0);
+      expect(lag).toBe(chunks.length);
+      expect(stage.health()).toMatchObject({ live: true, ready: false });
+      proxy.fault = undefined;
+      await caughtUp();
+      await expectExactly(chunks);
+    },
+  );
 
-  it('is frozen and goes on later has each row once, also of requests that it took before', async () => {
-    const chunks = simulate(30, 50);
-    await send(chunks.slice(0, 10));
-    await caughtUp();
-    process.kill(test.server.pid, 'SIGSTOP');
-    try {
-      await send(chunks.slice(10));
-      await until('health to say it', () => /Timeout/.test(stage.health().detail ?? ''));
-      await until('some tries', async () => (await metric('tidemark_record_retries_total')) >= 2);
-    } finally {
-      process.kill(test.server.pid, 'SIGCONT');
-    }
-    await caughtUp();
-    await expectExactly(chunks);
-  });
+  it(
+    'is frozen and goes on later has each row once, also of requests that it took before',
+    { timeout: 120_000 },
+    async () => {
+      const chunks = simulate(30, 50);
+      await send(chunks.slice(0, 10));
+      await caughtUp();
+      process.kill(test.server.pid, 'SIGSTOP');
+      try {
+        await send(chunks.slice(10));
+        await until('health to say it', () => /Timeout/.test(stage.health().detail ?? ''));
+        await until('some tries', async () => (await metric('tidemark_record_retries_total')) >= 2);
+      } finally {
+        process.kill(test.server.pid, 'SIGCONT');
+      }
+      await caughtUp();
+      await expectExactly(chunks);
+    },
+  );
 
-  it('dies again and again has each row once', async () => {
+  it('dies again and again has each row once', { timeout: 120_000 }, async () => {
     const chunks = simulate(40, 20);
     for (let from = 0; from < chunks.length; from += 10) {
       await send(chunks.slice(from, from + 10));
