@@ -22,7 +22,7 @@ export interface AppenderPorts {
 export class Appender {
   readonly #ports: AppenderPorts;
   readonly #room = new Room(QUEUE_BYTES);
-  readonly #ended = new AbortController();
+  readonly #calls = new Set<AppendCall>();
   /** Appends that must wait before they are taken (for what is known of a topic, or for room), one after another. */
   #entry: Promise<void> | undefined;
   readonly counts = { appendedRecords: 0, appendedBytes: 0 };
@@ -39,13 +39,13 @@ export class Appender {
     if (records.length === 0) return;
     for (const record of records) this.#checkSize(record);
     const call = new AppendCall(this.#ports.appendTimeoutMs, () => this.#ports.producer.dropSettled());
-    this.#ended.signal.addEventListener('abort', call.end);
+    this.#calls.add(call);
+    if (this.#entry === undefined && this.#canTake(records)) this.#take(records, call);
+    else this.#takeInTurn(records, call);
     try {
-      if (this.#entry === undefined && this.#canTake(records)) this.#take(records, call);
-      else this.#takeInTurn(records, call);
       await call.done;
     } finally {
-      this.#ended.signal.removeEventListener('abort', call.end);
+      this.#calls.delete(call);
     }
   }
 
@@ -123,7 +123,8 @@ export class Appender {
 
   /** Appends that are still waiting are rejected. */
   close(): void {
-    this.#ended.abort();
+    const closed = new EventLogError('EVENT_LOG_CLOSED', 'the event log was closed', false);
+    for (const call of this.#calls) call.finish(closed);
   }
 }
 
@@ -134,8 +135,6 @@ class AppendCall {
   readonly #timer: NodeJS.Timeout;
   #resolve: () => void = () => {};
   #reject: (error: Error) => void = () => {};
-  /** The log is closed. */
-  readonly end = (): void => this.finish(new EventLogError('EVENT_LOG_CLOSED', 'the event log was closed', false));
 
   constructor(timeoutMs: number, onGivenUp: () => void) {
     this.done = new Promise((resolve, reject) => {

@@ -20,6 +20,7 @@ function isError(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'message' in value;
 }
 
+/** Codes of Node's TLS for a certificate that cannot be relied on. */
 const UNTRUSTED = [
   'SELF_SIGNED_CERT_IN_CHAIN',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -42,7 +43,9 @@ export function accessError(
   const code = String(cause.code ?? '');
   const refuse = (why: string): EventLogError =>
     new EventLogError('EVENT_LOG_ACCESS', `Kafka at ${broker} ${why}`, false, { cause: error });
-  if (cause.name === 'KafkaJSSASLAuthenticationError' || cause.type === 'SASL_AUTHENTICATION_FAILED') {
+  // kafkajs says the same of a connection that broke while the password was checked: that passes.
+  const broken = /clos|timed out|timeout|connect|socket|ECONN|EPIPE|EHOST|ENET/i.test(text);
+  if ((cause.name === 'KafkaJSSASLAuthenticationError' && !broken) || cause.type === 'SASL_AUTHENTICATION_FAILED') {
     return refuse(
       `refuses user ${sasl?.username} by ${sasl?.mechanism}: check kafka.username, the password and kafka.mechanism`,
     );

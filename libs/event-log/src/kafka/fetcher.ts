@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { EventLogError } from '../errors.js';
 import { backoffDelay, Pulse, sleep } from '../timing.js';
 import type { Connections } from './connections.js';
@@ -35,6 +36,8 @@ export class Fetcher {
 
   constructor(ports: FetcherPorts) {
     this.#ports = ports;
+    // Whatever waits, for each partition and call, listens for the end.
+    setMaxListeners(0, this.#ended.signal);
   }
 
   add(feed: PartitionFeed): void {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { EventLogError } from '../errors.js';
 import type { CommittedPosition } from '../event-log.js';
 import { backoffDelay, Pulse, settledBy, sleep } from '../timing.js';
@@ -34,6 +35,14 @@ interface Membership {
   generation: number;
 }
 
+interface Commit {
+  partition: number;
+  position: CommittedPosition;
+  stillOwned: () => boolean;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
 /** Membership of one consumer group: joins, shows that it lives, joins again when the group changes, commits. */
 export class GroupMember {
   readonly #ports: MemberPorts;
@@ -46,10 +55,14 @@ export class GroupMember {
   #membership: Membership | undefined;
   #generation = -1;
   #rejoinWanted = false;
+  #commits: Commit[] = [];
+  #flushing = false;
   #running: Promise<void> = Promise.resolve();
 
   constructor(ports: MemberPorts) {
     this.#ports = ports;
+    // Whatever waits, for each partition and call, listens for the end.
+    setMaxListeners(0, this.#ended.signal);
   }
 
   start(): void {
@@ -194,34 +207,82 @@ export class GroupMember {
    * Makes a position durable. While the group changes it waits for the new generation; `stillOwned` is asked before every
    * try. Throws EVENT_LOG_REVOKED when the partition is not this member's any more, ProtocolError otherwise.
    */
-  async commit(partition: number, { offset, metadata }: CommittedPosition, stillOwned: () => boolean): Promise<void> {
-    const { group, topic, connections } = this.#ports;
-    for (let attempt = 1; ; attempt++) {
-      const membership = await this.#whenMember(stillOwned);
-      if (!membership || !stillOwned()) throw revoked(topic, partition);
-      try {
-        const answer = (await connections.ask(membership.coordinator, 'OffsetCommit', {
-          groupId: group,
-          groupGenerationId: membership.generation,
-          memberId: membership.memberId,
-          topics: [{ topic, partitions: [{ partition, offset: String(offset), metadata }] }],
-        })) as { responses: { partitions: { errorCode: number }[] }[] };
-        check(answer.responses[0]?.partitions[0]?.errorCode ?? -1, 'OffsetCommit', `${topic}[${partition}]`);
-        return;
-      } catch (error) {
-        if (isRefused(protocolCode(error))) throw this.#refused(protocolCode(error)!);
-        if (!isPassing(error)) throw error;
-        // The heart finds out what became of the group.
-        this.#nudge.fire();
-        await sleep(backoffDelay(attempt, PAUSE), this.#ended.signal);
-      }
-    }
+  commit(partition: number, position: CommittedPosition, stillOwned: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#commits.push({ partition, position, stillOwned, resolve, reject });
+      if (this.#commits.length === 1) setImmediate(() => void this.#flush());
+    });
   }
 
-  async #whenMember(stillOwned: () => boolean): Promise<Membership | undefined> {
-    while (!this.#membership && stillOwned() && !this.#ended.signal.aborted)
-      await this.#changed.next(this.#ended.signal);
-    return this.#membership;
+  /** What waits at the same time goes in one request; one is under way at a time. */
+  async #flush(): Promise<void> {
+    const { signal } = this.#ended;
+    if (this.#flushing) return;
+    this.#flushing = true;
+    for (let attempt = 1; this.#commits.length > 0;) {
+      this.#commits = this.#commits.filter((commit) => {
+        const owned = commit.stillOwned() && !signal.aborted;
+        if (!owned) commit.reject(revoked(this.#ports.topic, commit.partition));
+        return owned;
+      });
+      if (this.#commits.length === 0) break;
+      const membership = this.#membership;
+      if (!membership) {
+        await this.#changed.next(signal);
+        continue;
+      }
+      const batch = this.#commits.splice(0);
+      const again = await this.#send(membership, batch);
+      if (again.length === 0) {
+        attempt = 1;
+        continue;
+      }
+      this.#commits.unshift(...again);
+      // The heart finds out what became of the group.
+      this.#nudge.fire();
+      await sleep(backoffDelay(attempt++, PAUSE), signal);
+    }
+    this.#flushing = false;
+  }
+
+  /** Settles the commits; those that may succeed later are given back. */
+  async #send(membership: Membership, batch: readonly Commit[]): Promise<Commit[]> {
+    const { group, topic, connections } = this.#ports;
+    const codes = new Map<number, number>();
+    try {
+      const answer = (await connections.ask(membership.coordinator, 'OffsetCommit', {
+        groupId: group,
+        groupGenerationId: membership.generation,
+        memberId: membership.memberId,
+        topics: [
+          {
+            topic,
+            partitions: batch.map(({ partition, position: { offset, metadata } }) => ({
+              partition,
+              offset: String(offset),
+              metadata,
+            })),
+          },
+        ],
+      })) as unknown as { responses: { partitions: { partition: number; errorCode: number }[] }[] };
+      for (const { partition, errorCode } of answer.responses.flatMap((one) => one.partitions)) {
+        codes.set(partition, errorCode);
+      }
+    } catch (error) {
+      if (error instanceof EventLogError && error.retriable) return [...batch];
+      for (const commit of batch) commit.reject(error as Error);
+      return [];
+    }
+    return batch.filter((commit) => this.#settle(commit, codes.get(commit.partition) ?? Code.RequestTimedOut));
+  }
+
+  /** True when it is to be tried again. */
+  #settle(commit: Commit, code: number): boolean {
+    if (code === Code.None) commit.resolve();
+    else if (isRefused(code)) commit.reject(this.#refused(code));
+    else if (PASSING.includes(code)) return true;
+    else commit.reject(new ProtocolError(code, 'OffsetCommit', `${this.#ports.topic}[${commit.partition}]`));
+    return false;
   }
 
   /** A partition was lost or closed: commits that wait for it look again. */
@@ -307,6 +368,7 @@ export async function readPositions(
   return positions;
 }
 
+/** The same commit may succeed when the group, or its coordinator, has settled. */
 const PASSING: readonly number[] = [
   Code.IllegalGeneration,
   Code.RebalanceInProgress,
@@ -317,12 +379,6 @@ const PASSING: readonly number[] = [
   Code.RequestTimedOut,
   Code.UnknownTopic,
 ];
-
-/** The same commit may succeed when the group, or its coordinator, has settled. */
-function isPassing(error: unknown): boolean {
-  if (error instanceof ProtocolError) return PASSING.includes(error.protocolCode);
-  return error instanceof EventLogError && error.retriable;
-}
 
 export function revoked(topic: string, partition: number): EventLogError {
   return new EventLogError(

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { TopicSpec } from '@tidemark/contracts';
 import { isDeadLetterTopic, toDeadLetter } from '../dead-letter.js';
 import { EventLogError } from '../errors.js';
@@ -94,6 +95,8 @@ export class KafkaEventLog implements EventLog {
   constructor(options: ResolvedKafkaOptions, connections: Connections) {
     this.#options = options;
     this.#connections = connections;
+    // Whatever waits, for each partition and call, listens for the end.
+    setMaxListeners(0, this.#ended.signal);
     this.#warn = quietly(options.onWarning);
     this.#directory = new TopicDirectory(connections);
     this.#producer = new Producer({

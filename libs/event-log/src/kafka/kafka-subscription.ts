@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { EventLogError } from '../errors.js';
 import type { CommittedPosition, LogRecord, Subscription } from '../event-log.js';
 import { PartitionSession } from '../partition-session.js';
@@ -69,6 +70,8 @@ export class KafkaSubscription implements Subscription {
     this.#options = options;
     this.#ports = ports;
     this.#topic = ports.kafka.prefix + options.topic;
+    // Whatever waits, for each partition and call, listens for the end.
+    setMaxListeners(0, this.#ended.signal);
     this.failed = new Promise<never>((_, reject) => (this.#fail = reject));
     this.failed.catch(() => {});
     this.ready = Promise.race([new Promise<void>((resolve) => (this.#makeReady = resolve)), this.failed]);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { EventLogError } from '../errors.js';
 import { backoffDelay, sleep } from '../timing.js';
 import type { Connections } from './connections.js';
@@ -48,6 +49,8 @@ export class Producer {
 
   constructor(ports: ProducerPorts) {
     this.#ports = ports;
+    // Whatever waits, for each partition and call, listens for the end.
+    setMaxListeners(0, this.#ended.signal);
   }
 
   /** Takes a chunk behind all that was taken for its partition before. */

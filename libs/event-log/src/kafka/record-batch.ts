@@ -53,6 +53,13 @@ function readBatch(batch: Buffer, from: number, found: FetchedBatches): void {
     found.unreadable += Math.max(0, Math.min(count, next - from));
     found.why = why;
   };
+  if (!Number.isSafeInteger(next) || next <= base || base < (found.next ?? 0)) {
+    // Nothing in it can be relied on, not even where it ends.
+    found.unreadable++;
+    found.why = 'damaged';
+    found.next = (found.next ?? from) + 1;
+    return;
+  }
   try {
     if (magic !== MAGIC) return skip(`record format ${magic}`);
     const attributes = batch.readInt16BE(21);
@@ -65,8 +72,10 @@ function readBatch(batch: Buffer, from: number, found: FetchedBatches): void {
     const appended = (attributes & LOG_APPEND_TIME) !== 0 ? Number(batch.readBigInt64BE(35)) : undefined;
     const records: FetchedRecord[] = [];
     const reader = new Reader(body);
-    for (let index = 0; index < count; index++) {
+    for (let index = 0, last = base - 1; index < count; index++) {
       const record = reader.record(base, first, appended);
+      if (!(record.offset > last && record.offset < next)) throw new RangeError('its offsets do not grow');
+      last = record.offset;
       if (record.offset >= from) records.push(record);
     }
     for (const record of records) found.records.push(record);
