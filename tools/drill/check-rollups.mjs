@@ -23,9 +23,24 @@ export async function checkRollups(ask) {
     const columns = await valueColumns(rollup, ask);
     rows += Number(await ask(`SELECT count() FROM tidemark.${rollup.table} FINAL`));
     const different = lines(await ask(comparison(rollup, columns)));
-    for (const row of different) problems.push(`${rollup.table}: ${JSON.stringify(row)}`);
+    problems.push(...describe(rollup, different));
   }
   return { problems, rows };
+}
+
+/** Both sides of a row in one line, with the cells that differ. */
+function describe({ table, key }, rows) {
+  const byPlace = new Map();
+  for (const row of rows) {
+    const place = [...key.map((name) => row[name]), row.time].join(' ');
+    byPlace.set(place, { ...byPlace.get(place), [row.side]: row });
+  }
+  return [...byPlace].map(([place, { raw, rollup }]) => {
+    if (!raw || !rollup) return `${table}: ${place}: only the ${raw ? 'raw rows have it' : 'rollup has it'}`;
+    const cells = Object.keys(raw).filter((name) => name !== 'side' && raw[name] !== rollup[name]);
+    const told = cells.map((name) => `${name} is ${rollup[name]}, raw rows say ${raw[name]}`);
+    return `${table}: ${place}: ${told.join('; ')}`;
+  });
 }
 
 async function valueColumns({ table, key }, ask) {

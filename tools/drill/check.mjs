@@ -8,12 +8,12 @@ import { readLedgers } from './ledger-file.mjs';
 import { readLog } from './log-contents.mjs';
 
 /** @returns {Promise<{ problems: string[], figures: Record<string, number> }>} */
-export async function checkSystem({ system, log, ledgers, kills, counted, expectDropped = false, say }) {
+export async function checkSystem({ system, log, ledgers, counted, expectDropped = false, say }) {
   const { ask } = system;
   const ledger = readLedgers(ledgers);
   const { contents, damaged, deadLetters } = await readLog(log);
   const { chunks, repeats, problems: disorder } = distinctChunks(contents);
-  const killedRuns = runsThatMayEndEarly(contents, ledger, kills);
+  const killedRuns = runsThatMayEndEarly(contents, ledger, system);
   const told = checkLedger(ledger, chunks, killedRuns);
   const gaps = checkGaps(chunks, droppedByRun(contents), killedRuns);
   const samples = await checkSampleRows(chunks, ask);
@@ -60,22 +60,22 @@ export async function checkSystem({ system, log, ledgers, kills, counted, expect
   return { problems, figures };
 }
 
-/** Runs of players and collectors that were killed: what they had in memory went with them. */
-function runsThatMayEndEarly(contents, ledger, kills) {
+/**
+ * Runs of players and collectors that were killed: what they had in memory went with them. A player numbers its runs; of a
+ * collector's runs all but the last ended by a kill, since nothing else ends one.
+ */
+function runsThatMayEndEarly(contents, ledger, system) {
   const runs = new Set();
-  const byNode = new Map();
-  for (const { item } of contents[Topic.Samples]) addRun(byNode, item);
-  for (const { made } of ledger.samples.values()) addRun(byNode, made);
-  const killed = Object.keys(kills).some((name) => name.startsWith('collector-') || name.startsWith('player-'));
-  if (!killed) return runs;
-  // All but the last run of a node ended by a kill: nothing else ends one.
-  for (const list of byNode.values()) for (const run of [...list].slice(0, -1)) runs.add(run);
+  for (const { made, player } of ledger.samples.values()) {
+    if (Number(made.run.split('-').at(-1)) < system.parts[player].starts - 1) runs.add(made.run);
+  }
+  const known = new Set([...ledger.samples.values()].map(({ made }) => made.run));
+  const others = new Map();
+  for (const { item } of contents[Topic.Samples]) {
+    if (!known.has(item.run)) others.set(item.node, (others.get(item.node) ?? new Set()).add(item.run));
+  }
+  for (const list of others.values()) for (const run of [...list].slice(0, -1)) runs.add(run);
   return runs;
-}
-
-function addRun(byNode, { node, run }) {
-  const runs = byNode.get(node) ?? new Set();
-  byNode.set(node, runs.add(run));
 }
 
 /** What collectors themselves say that they dropped. */

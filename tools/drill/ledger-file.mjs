@@ -1,5 +1,6 @@
 // Reads what the players wrote down.
 import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 
 /** Entries of all players by what names them; `taken` when the log had acknowledged it. A last line cut short does not count. */
 export function readLedgers(files) {
@@ -14,7 +15,7 @@ export function readLedgers(files) {
         ledger.heartbeats++;
         continue;
       }
-      if (word === 'made') ledger[table].set(name, { made: entry, taken: false });
+      if (word === 'made') ledger[table].set(name, { made: entry, taken: false, player: basename(file, '.ledger') });
       else ledger[table].get(name).taken = true;
     }
   }

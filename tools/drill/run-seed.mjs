@@ -64,7 +64,7 @@ async function drill(system, options) {
   });
   const plan = options.plan ?? planFaults({ seed, seconds, parts: system.targets() });
   const begun = Date.now();
-  const kills = await loadUnderFaults({ system, plan, seconds, say, signal });
+  await loadUnderFaults({ system, plan, seconds, say, signal });
   const healed = Date.now();
   const problems = await finishLoad(system, players, say);
   const log = await createKafkaEventLog({ brokers: system.brokers(), clientId: 'tidemark-drill' });
@@ -98,13 +98,10 @@ async function drill(system, options) {
   }
 }
 
-/** Resolves when the time is over and all is healed; gives how often each part was killed. */
+/** Resolves when the time is over and all is healed. */
 async function loadUnderFaults({ system, plan, seconds, say, signal }) {
   const { parts, links } = system;
   await Promise.all([pause(seconds * 1000), runFaults({ plan, parts, links, say, signal })]);
-  const kills = {};
-  for (const { kind, part } of plan) if (kind === 'kill') kills[part] = (kills[part] ?? 0) + 1;
-  return kills;
 }
 
 /** Players make nothing new and send what they have; so does the collector. */
