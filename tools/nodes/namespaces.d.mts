@@ -1,0 +1,1 @@
+export function whyNoNodes(): string | undefined;
