@@ -11,21 +11,13 @@ import {
   type SampleChunk,
 } from '@tidemark/contracts';
 import type { EventLog, LogRecord, PartitionContext, PartitionHandler } from '@tidemark/event-log';
-import type { DetectorProfile, LeakStatus, ServiceBook } from '@tidemark/leak';
+import type { DetectorProfile, LeakStatus } from '@tidemark/leak';
 import type { Logger } from '@tidemark/service';
 import type { DetectMetrics } from './detect-metrics.js';
-import type { DetectorHistory, KeptSeries } from './detector-history.js';
-import {
-  keptOpenFindings,
-  keptSeries,
-  keptServices,
-  rememberNode,
-  rememberOpenFindings,
-  rememberServices,
-} from './memory-of-before.js';
-import { createNodeDetector, type NodeDetector } from './node-detector.js';
-import type { OpenFindings } from './open-findings.js';
+import type { DetectorHistory } from './detector-history.js';
 import type { SiteSuspicions } from './site-suspicions.js';
+import { StateKeeper, type KeepTimes } from './state-keeper.js';
+import { NodeMemory, type WatchedNode } from './watched-node.js';
 
 export interface DetectPartitionDeps {
   log: EventLog;
@@ -35,8 +27,12 @@ export interface DetectPartitionDeps {
   suspicions: SiteSuspicions;
   logger: Logger;
   metrics: DetectMetrics;
-  /** Data time between two savings of what is under suspicion, milliseconds. */
-  saveEveryMs: number;
+  /** When what is known is brought to history. */
+  keep: KeepTimes;
+  /** How long judging waits for history that is away before it begins from nothing, milliseconds. */
+  waitForHistoryMs: number;
+  /** Between two times that it is asked then for what was known, milliseconds. */
+  askAgainMs: number;
   /** Series kept at a clean stop, at most: what is left out begins again from the rollups. */
   keepAtMost: number;
 }
@@ -46,25 +42,22 @@ export interface DetectPartition extends PartitionHandler {
   status(key: ProcessKey): LeakStatus | undefined;
 }
 
-interface WatchedNode {
-  detector: NodeDetector;
-  /** Evidence per service of this node, over restarts and boots. */
-  book: ServiceBook;
-  open: OpenFindings;
-  savedAt: number;
-}
-
 interface State {
   deps: DetectPartitionDeps;
   nodes: Map<NodeId, WatchedNode>;
   /** Findings whose chunks are judged already: kept until the log has them, since judging again would not repeat them. */
   unwritten: Finding[];
+  memory: NodeMemory;
+  keeper: StateKeeper;
 }
 
-/** Judges the nodes whose chunks come through one partition. Its state lives and dies with the assignment. */
+/**
+ * Judges the nodes whose chunks come through one partition. What it knows goes to history, and the partition's position
+ * after it, so that the next owner goes on where this one was, however this one ended.
+ */
 export function createDetectPartition(deps: DetectPartitionDeps, context: PartitionContext): DetectPartition {
-  const state: State = { deps, nodes: new Map(), unwritten: [] };
-  const { nodes } = state;
+  const state = createState(deps, context);
+  const { nodes, keeper } = state;
   return {
     get size() {
       let size = 0;
@@ -73,7 +66,9 @@ export function createDetectPartition(deps: DetectPartitionDeps, context: Partit
     },
     status: (key) => statusOf(nodes, key),
     async handle(records) {
+      for (const watched of nodes.values()) if (watched.missing) take(state, watched, state.memory.catchUp(watched));
       for (const record of records) {
+        await keeper.begin(record.offset);
         try {
           await judge(state, record);
           await writeFindings(state);
@@ -85,13 +80,33 @@ export function createDetectPartition(deps: DetectPartitionDeps, context: Partit
           deps.logger.warn({ offset, partition, error: error.message }, 'chunk put aside');
           await context.reject(record, error);
         }
+        keeper.judged(record.offset + 1);
       }
     },
     async close() {
-      for (const [node, watched] of nodes) await save(deps, node, watched, 'all');
+      await keeper.close();
       nodes.clear();
     },
   };
+}
+
+function createState(deps: DetectPartitionDeps, context: PartitionContext): State {
+  const { history, profile, logger, metrics, keepAtMost } = deps;
+  const nodes = new Map<NodeId, WatchedNode>();
+  const unwritten: Finding[] = [];
+  const untold = (node: NodeId): Finding[] => unwritten.filter((finding) => finding.node === node);
+  const keeper = new StateKeeper({
+    ...{ context, history, nodes, untold, logger, metrics, keepAtMost },
+    times: deps.keep,
+  });
+  const { waitForHistoryMs: waitMs, askAgainMs } = deps;
+  return { deps, nodes, unwritten, keeper, memory: new NodeMemory({ history, profile, logger, waitMs, askAgainMs }) };
+}
+
+/** What was told of a node before, and perhaps did not reach the log. */
+function take({ unwritten }: State, { open }: WatchedNode, untold: readonly Finding[]): void {
+  open.note(untold);
+  unwritten.push(...untold);
 }
 
 function statusOf(nodes: Map<NodeId, WatchedNode>, key: ProcessKey): LeakStatus | undefined {
@@ -100,39 +115,34 @@ function statusOf(nodes: Map<NodeId, WatchedNode>, key: ProcessKey): LeakStatus 
   return detector && detector.boot === parts.boot ? detector.status(parts.pid, parts.start) : undefined;
 }
 
-async function judge({ deps, nodes, unwritten }: State, record: LogRecord): Promise<void> {
+async function judge(state: State, record: LogRecord): Promise<void> {
   if (record.value === null) return;
+  const { deps, nodes, unwritten, keeper } = state;
   const chunk = decodeSampleChunk(record.value, record.headers);
-  const watched = await watchedNode(deps, nodes, chunk);
+  const watched = await watchedNode(state, chunk);
   const { detector, open } = watched;
+  const services = watched.book.services.size;
   const findings = detector.apply(chunk);
-  if (chunk.keyframe && detector.isComplete) {
-    const isAlive = (key: ProcessKey): boolean => statusOf(nodes, key) !== undefined;
-    findings.push(...open.clearGone(isAlive, chunk.at));
-    unwritten.push(...deps.suspicions.clearGone(chunk.node, isAlive, chunk.at));
-  }
-  if (open.note(findings)) void keep(deps, chunk.node, [keptOpenFindings(chunk.node, chunk.at, open)]);
-  unwritten.push(...findings);
+  watched.dirty = true;
+  watched.bookDirty ||= chunk.exits.pid.length > 0 || chunk.keyframe || watched.book.services.size !== services;
   deps.metrics.samples.inc(chunk.procs.pid.length);
-  if (Math.abs(chunk.at - watched.savedAt) >= deps.saveEveryMs) {
-    watched.savedAt = chunk.at;
-    await save(deps, chunk.node, watched, 'notable');
-  }
+  const isAlive = (key: ProcessKey): boolean => statusOf(nodes, key) !== undefined;
+  const knowsAll = chunk.keyframe && detector.isComplete;
+  if (knowsAll) findings.push(...open.clearGone(isAlive, chunk.at));
+  if (open.note(findings)) watched.openDirty = true;
+  unwritten.push(...findings);
+  if (findings.length > 0) await keeper.keepNews(watched);
+  if (knowsAll) unwritten.push(...deps.suspicions.clearGone(chunk.node, isAlive, chunk.at));
 }
 
-async function watchedNode(
-  { history, profile, logger }: DetectPartitionDeps,
-  nodes: Map<NodeId, WatchedNode>,
-  { node, boot, at }: SampleChunk,
-): Promise<WatchedNode> {
+async function watchedNode(state: State, { node, boot }: SampleChunk): Promise<WatchedNode> {
+  const { nodes, memory } = state;
   const known = nodes.get(node);
   if (known?.detector.boot === boot) return known;
-  const book = known?.book ?? (await rememberServices(history, profile, node, logger));
-  const remembered = await rememberNode(history, profile, node, boot, logger);
-  const open = known?.open ?? (await rememberOpenFindings(history, node, logger));
-  const fresh = { detector: createNodeDetector({ node, boot, profile, book, remembered }), book, open, savedAt: at };
-  nodes.set(node, fresh);
-  return fresh;
+  const { watched, untold } = await memory.watch(node, boot, known);
+  nodes.set(node, watched);
+  take(state, watched, untold);
+  return watched;
 }
 
 async function writeFindings({ deps: { log, metrics, logger }, unwritten }: State): Promise<void> {
@@ -145,28 +155,4 @@ async function writeFindings({ deps: { log, metrics, logger }, unwritten }: Stat
     logger[state === 'SUSPECTED' || state === 'CONFIRMED' ? 'warn' : 'debug']({ state }, message);
   }
   unwritten.length = 0;
-}
-
-async function save(
-  deps: DetectPartitionDeps,
-  node: NodeId,
-  { detector, book }: WatchedNode,
-  which: 'notable' | 'all',
-): Promise<void> {
-  const rows = [...keptServices(node, detector.at, book), ...keptSeries(node, detector, which, deps.keepAtMost)];
-  if (rows.length > 0) await keep(deps, node, rows);
-}
-
-/** History that is away costs a restart its head start, and must not hold up judging. */
-async function keep(
-  { history, logger, metrics }: DetectPartitionDeps,
-  node: NodeId,
-  rows: KeptSeries[],
-): Promise<void> {
-  try {
-    await history.saveSeries(rows);
-    metrics.saved.inc(rows.length);
-  } catch (error) {
-    logger.warn({ node, error: (error as Error).message }, 'detector state was not kept; will try again');
-  }
 }

@@ -1,7 +1,6 @@
-import { checkFindingRecord, type NodeId } from '@tidemark/contracts';
+import { checkFindingRecord, type Finding, type NodeId } from '@tidemark/contracts';
 import {
   createServiceBook,
-  leakStatus,
   reviveSeries,
   reviveServiceBook,
   seedSeries,
@@ -14,6 +13,7 @@ import type { Logger } from '@tidemark/service';
 import type { DetectorHistory, KeptMinima, KeptSeries } from './detector-history.js';
 import type { NodeDetector, Remembered } from './node-detector.js';
 import { createOpenFindings, type OpenFindings } from './open-findings.js';
+import type { WatchedProcess } from './watched-process.js';
 
 /**
  * What was known of a node's processes before a restart: the kept state where there is one, else the floors of the
@@ -82,40 +82,43 @@ export function keptServices(node: NodeId, at: number, book: ServiceBook): KeptS
 /** What was said and not taken back; a row of its own too. */
 const OPEN_FINDINGS = 'open-findings';
 
-export async function rememberOpenFindings(
+export interface RememberedFindings {
+  open: OpenFindings;
+  /** Concluded, and perhaps not told any more: to be told once more, as they were. */
+  untold: Finding[];
+}
+
+export async function rememberFindings(
   history: DetectorHistory,
   node: NodeId,
   logger: Logger,
-): Promise<OpenFindings> {
+): Promise<RememberedFindings> {
   const [row] = await history.loadSeries(node, OPEN_FINDINGS);
-  if (!row) return createOpenFindings();
+  if (!row) return { open: createOpenFindings(), untold: [] };
   try {
-    const kept = JSON.parse(row.snapshot) as unknown[];
-    return createOpenFindings(
-      kept.flatMap((one) => {
-        const record = checkFindingRecord(one);
-        return record.type === 'finding' ? [record] : [];
-      }),
-    );
+    const kept = JSON.parse(row.snapshot) as unknown[] | { open: unknown[]; untold: unknown[] };
+    const { open, untold } = Array.isArray(kept) ? { open: kept, untold: [] } : kept;
+    return { open: createOpenFindings(findingsIn(open)), untold: findingsIn(untold) };
   } catch (error) {
     logger.warn({ node, error: (error as Error).message }, 'the findings that were open cannot be read');
-    return createOpenFindings();
+    return { open: createOpenFindings(), untold: [] };
   }
 }
 
-export function keptOpenFindings(node: NodeId, at: number, open: OpenFindings): KeptSeries {
-  return { node, boot: OPEN_FINDINGS, pid: 0, start: 0, at, snapshot: JSON.stringify(open.all()) };
+function findingsIn(list: readonly unknown[]): Finding[] {
+  return list.flatMap((one) => {
+    const record = checkFindingRecord(one);
+    return record.type === 'finding' ? [record] : [];
+  });
 }
 
-/** Snapshots of the node's processes: of those that are under suspicion of anything, or of all. */
-export function keptSeries(node: NodeId, detector: NodeDetector, which: 'notable' | 'all', most: number): KeptSeries[] {
-  const rows: KeptSeries[] = [];
-  for (const { pid, start, series } of detector.processes()) {
-    if (rows.length >= most) break;
-    const { state } = leakStatus(series);
-    if (which === 'notable' && (state === 'LEARNING' || state === 'STABLE')) continue;
-    const snapshot = JSON.stringify(serializeSeries(series));
-    rows.push({ node, boot: detector.boot, pid, start, at: detector.at, snapshot });
-  }
-  return rows;
+export function keptFindings(node: NodeId, at: number, open: OpenFindings, untold: readonly Finding[]): KeptSeries {
+  const snapshot = JSON.stringify({ open: open.all(), untold });
+  return { node, boot: OPEN_FINDINGS, pid: 0, start: 0, at, snapshot };
+}
+
+export function keptProcess(node: NodeId, detector: NodeDetector, process: WatchedProcess): KeptSeries {
+  const { pid, start, series } = process;
+  const snapshot = JSON.stringify(serializeSeries(series));
+  return { node, boot: detector.boot, pid, start, at: detector.at, snapshot };
 }

@@ -26,11 +26,15 @@ export interface NodeDetector {
   readonly size: number;
   /** Data time of the newest chunk. */
   readonly at: number;
+  /** Processes whose state is worth more than what the rollups can tell of them: those that are under suspicion. */
+  readonly notable: ReadonlySet<WatchedProcess>;
   /** Whether a whole keyframe has named every living process. */
   readonly isComplete: boolean;
   /** The findings that the chunk gives rise to. A chunk seen before gives none and changes nothing. */
   apply(chunk: SampleChunk): Finding[];
   processes(): IterableIterator<WatchedProcess>;
+  /** Goes on with what is remembered of processes that are not under suspicion by now. */
+  adopt(remembered: Remembered): void;
   status(pid: number, start: number): LeakStatus | undefined;
 }
 
@@ -44,6 +48,7 @@ export interface NodeDetectorDeps {
 
 interface State extends NodeDetectorDeps {
   watched: Map<number, WatchedProcess>;
+  notable: Set<WatchedProcess>;
   limits: MemoryLimits;
   /** Pids named by the parts of the keyframe that is under way; undefined when a part of it was missed. */
   named: Set<number> | undefined;
@@ -54,6 +59,7 @@ export function createNodeDetector(deps: NodeDetectorDeps): NodeDetector {
   const state: State = {
     ...deps,
     watched: new Map(),
+    notable: new Set(),
     limits: createMemoryLimits(),
     named: undefined,
     isComplete: false,
@@ -68,6 +74,7 @@ export function createNodeDetector(deps: NodeDetectorDeps): NodeDetector {
     get at() {
       return newest;
     },
+    notable: state.notable,
     get isComplete() {
       return state.isComplete;
     },
@@ -84,6 +91,7 @@ export function createNodeDetector(deps: NodeDetectorDeps): NodeDetector {
       return findings;
     },
     processes: () => state.watched.values(),
+    adopt: (remembered) => adopt(state, remembered),
     status(pid, start) {
       const process = state.watched.get(pid);
       return process && process.start === start ? leakStatus(process.series) : undefined;
@@ -112,8 +120,25 @@ function learn(state: State, chunk: SampleChunk, findings: Finding[]): void {
     // The pid was given to another process before the exit of the first was reported.
     if (known) end(state, known, chunk.at, findings);
     const series = remembered(pid, start, facts) ?? createSeries(profile, facts);
-    watched.set(pid, { pid, start, facts, rssAnon: null, swap: null, series });
+    const process = { pid, start, facts, rssAnon: null, swap: null, series };
+    watched.set(pid, process);
+    weigh(state, process);
   }
+}
+
+function adopt(state: State, remembered: Remembered): void {
+  for (const process of state.watched.values()) {
+    const series = remembered(process.pid, process.start, process.facts);
+    if (!series || state.notable.has(process)) continue;
+    process.series = series;
+    weigh(state, process);
+  }
+}
+
+function weigh({ notable }: State, process: WatchedProcess): void {
+  const { state, imminent } = leakStatus(process.series);
+  if (imminent || !isQuiet(state)) notable.add(process);
+  else notable.delete(process);
 }
 
 function judge(state: State, chunk: SampleChunk, findings: Finding[]): void {
@@ -128,7 +153,9 @@ function judge(state: State, chunk: SampleChunk, findings: Finding[]): void {
     const bytes = process.rssAnon + (process.swap ?? 0);
     const limit = state.limits.limitFor(process.facts.cgroup, bytes);
     const transition = observe(process.series, { at: chunk.at, bytes, limit }, state.book);
-    if (transition) tell(state, process, transition, findings);
+    if (!transition) continue;
+    weigh(state, process);
+    tell(state, process, transition, findings);
   }
 }
 
@@ -150,6 +177,7 @@ function sweep(state: State, chunk: SampleChunk, gap: boolean, findings: Finding
 
 function end(state: State, process: WatchedProcess, at: number, findings: Finding[]): void {
   if (state.watched.get(process.pid) === process) state.watched.delete(process.pid);
+  state.notable.delete(process);
   const transition = closeSeries(process.series, at, 'exit', state.book);
   if (transition) tell(state, process, transition, findings);
   else tellService(state, process.facts.service, findings);

@@ -10,6 +10,8 @@ export interface OpenFindings {
   /** Clears the findings on processes that are not alive, once all living ones are known. */
   clearGone(isAlive: (key: ProcessKey) => boolean, at: number): Finding[];
   all(): Finding[];
+  /** Takes over what was open before, where nothing is known of it. */
+  adopt(before: readonly Finding[]): void;
 }
 
 export function createOpenFindings(known: readonly Finding[] = []): OpenFindings {
@@ -28,6 +30,9 @@ export function createOpenFindings(known: readonly Finding[] = []): OpenFindings
       );
     },
     all: () => [...open.values()],
+    adopt(before) {
+      for (const finding of before) if (!open.has(finding.id)) open.set(finding.id, finding);
+    },
   };
 }
 

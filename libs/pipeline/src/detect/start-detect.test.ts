@@ -40,7 +40,10 @@ afterEach(async () => {
 });
 
 async function detect(history: DetectorHistory | null = null): Promise<DetectStage> {
-  stage = startDetect({ log, profile: DEMO_PROFILE, history, logger: silentLogger, registry: new Registry() });
+  stage = startDetect({
+    ...{ log, profile: DEMO_PROFILE, history, logger: silentLogger, registry: new Registry() },
+    times: { lookMs: 20, idleMs: 20, holdMs: 500, waitForHistoryMs: 2_000 },
+  });
   await stage.ready;
   return stage;
 }

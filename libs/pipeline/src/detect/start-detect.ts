@@ -6,6 +6,7 @@ import type { Stage } from '../stage.js';
 import { createDetectMetrics } from './detect-metrics.js';
 import { createDetectPartition, type DetectPartition } from './detect-partition.js';
 import { noDetectorHistory, type DetectorHistory } from './detector-history.js';
+import type { KeepTimes } from './state-keeper.js';
 import { createSiteSuspicions, followSuspicions } from './site-suspicions.js';
 
 export interface DetectDeps {
@@ -15,6 +16,8 @@ export interface DetectDeps {
   history: DetectorHistory | null;
   logger: Logger;
   registry: Registry;
+  /** For tests. */
+  times?: Partial<KeepTimes & { waitForHistoryMs: number; askAgainMs: number }>;
 }
 
 export interface DetectStage extends Stage {
@@ -24,11 +27,16 @@ export interface DetectStage extends Stage {
 
 /** A group without a position begins with the last two keyframes, so that it knows every process at once. */
 const LOOK_BACK_MS = 120_000;
-const SAVE_EVERY_MS = 60_000;
+/** A group gives a member ten seconds to give a partition up. */
+const KEEP: KeepTimes = {
+  ...{ everyMs: 30_000, idleMs: 2_000, lookMs: 1_000, newsMs: 2_000, holdMs: 3_600_000, closeMs: 7_000 },
+};
+const WAIT_FOR_HISTORY_MS = 30_000;
+const ASK_AGAIN_MS = 30_000;
 const KEEP_AT_MOST = 20_000;
 
 /** Samples in, findings out: `mem.samples.v1` → `mem.findings.v1`, group `detect`. */
-export function startDetect({ log, profile, history, logger, registry }: DetectDeps): DetectStage {
+export function startDetect({ log, profile, history, logger, registry, times = {} }: DetectDeps): DetectStage {
   const partitions = new Set<DetectPartition>();
   const metrics = createDetectMetrics(registry, () => {
     let size = 0;
@@ -45,7 +53,11 @@ export function startDetect({ log, profile, history, logger, registry }: DetectD
     from: { sinceMs: LOOK_BACK_MS },
     assign(context) {
       const partition = createDetectPartition(
-        { ...deps, saveEveryMs: SAVE_EVERY_MS, keepAtMost: KEEP_AT_MOST },
+        {
+          ...{ ...deps, keep: { ...KEEP, ...times }, keepAtMost: KEEP_AT_MOST },
+          ...{ waitForHistoryMs: times.waitForHistoryMs ?? WAIT_FOR_HISTORY_MS },
+          ...{ askAgainMs: times.askAgainMs ?? ASK_AGAIN_MS },
+        },
         context,
       );
       partitions.add(partition);
