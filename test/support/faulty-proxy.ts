@@ -9,6 +9,8 @@ export type Fault =
   | { kind: 'swallow' }
   /** The server does what it is asked, and nobody is told. */
   | { kind: 'swallow-answer' }
+  /** The server does what it is asked, and the connection is closed then. */
+  | { kind: 'cut' }
   /** Answers itself. */
   | { kind: 'answer'; status: number; body: string; code?: number }
   /** Passes the request on with another password. */
@@ -18,6 +20,8 @@ export interface FaultyProxy {
   url: string;
   /** Undefined: everything is passed on. */
   fault: Fault | undefined;
+  /** Requests that are passed on before the fault begins. */
+  passed: number;
   /** Requests since the fault was last set. */
   requests(): number;
   close(): Promise<void>;
@@ -27,10 +31,11 @@ export interface FaultyProxy {
 export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
   let fault: Fault | undefined;
   let requests = 0;
+  let passed = 0;
   const server = createServer((request, response) => {
     requests++;
     request.on('error', () => undefined);
-    handle(target, fault, request, response);
+    handle(target, requests > passed ? fault : undefined, request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -41,6 +46,12 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     set fault(next) {
       fault = next;
       requests = 0;
+    },
+    get passed() {
+      return passed;
+    },
+    set passed(next) {
+      passed = next;
     },
     requests: () => requests,
     async close() {
@@ -66,6 +77,7 @@ function handle(target: string, fault: Fault | undefined, request: IncomingMessa
   }
   const onward = forward(target + request.url!, { method: request.method!, headers }, (answer) => {
     if (fault?.kind === 'swallow-answer') return void answer.resume();
+    if (fault?.kind === 'cut') return void answer.resume().on('end', () => request.socket.destroy());
     response.writeHead(answer.statusCode!, answer.headers);
     answer.pipe(response);
     answer.on('error', () => response.destroy());
