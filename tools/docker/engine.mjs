@@ -41,7 +41,7 @@ export function whyNoEngine() {
 
 /**
  * The engine that answers, else one that is started here with the firewall of the host left as it is: its containers
- * reach each other and are reached through published ports, not more. Throws Error with the last words of dockerd.
+ * reach each other and are reached through ports published on loopback, not more. Throws Error with the last words of dockerd.
  *
  * @returns {Promise<{ host: string, started: boolean }>}
  */
@@ -53,7 +53,7 @@ export async function startEngine() {
   mkdirSync(RUN, { recursive: true, mode: 0o700 });
   mkdirSync(DATA, { recursive: true, mode: 0o710 });
   const places = ['--data-root', DATA, '--exec-root', join(RUN, 'exec'), '-p', PID_FILE, '-H', `unix://${SOCKET}`];
-  const harmless = ['--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false'];
+  const harmless = ['--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false', '--ip=127.0.0.1'];
   const log = openSync(LOG, 'w');
   const daemon = spawn('dockerd', [...places, ...harmless], { stdio: ['ignore', log, log], detached: true });
   closeSync(log);
