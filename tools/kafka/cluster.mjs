@@ -83,6 +83,7 @@ function brokerOf(node, { jars, host, memoryMb, properties, plan, certificates, 
   const voters = plan.nodes.map(({ id, controllerPort }) => `${id}@${host}:${controllerPort}`).join(',');
   let child;
   let gone = Promise.resolve();
+  let prepared = false;
 
   function prepare() {
     mkdirSync(home, { recursive: true });
@@ -109,7 +110,9 @@ function brokerOf(node, { jars, host, memoryMb, properties, plan, certificates, 
 
   async function start() {
     if (child) return;
-    prepare();
+    // Once for each cluster object: it holds up everything else in this process for seconds.
+    if (!prepared) prepare();
+    prepared = true;
     const out = openSync(join(home, 'output.log'), 'a');
     const heap = `${memoryMb}m`;
     const java = [
