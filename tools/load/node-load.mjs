@@ -81,7 +81,7 @@ export function createNodeLoad(options) {
         system: system.round(number, { at, bootedAt, keyframe }),
       };
     },
-    heartbeat: (at, spool) => heartbeat({ node, boot, run, at, bootedAt, interval, count, begin, seq, spool }),
+    heartbeat: (at) => heartbeat({ node, boot, run, at, bootedAt, interval, count, begin, seq }),
     allocations: (at) => traces.map((trace) => trace.chunk(at)),
     /** A verdict on the process that leaks, or on the first where none does; each with an id of its own. */
     finding(at) {
@@ -98,7 +98,7 @@ export function createNodeLoad(options) {
   };
 }
 
-function heartbeat({ node, boot, run, at, bootedAt, interval, count, begin, seq, spool }) {
+function heartbeat({ node, boot, run, at, bootedAt, interval, count, begin, seq }) {
   return {
     ...{ v: 1, node, boot, run, at, state: 'UP', hostname: node, kernel: '6.1.0', architecture: 'x64', cpus: 4 },
     ...{ pageSize: 4096, bootedAt, interval, processes: count, limitations: [] },
@@ -115,8 +115,8 @@ function heartbeat({ node, boot, run, at, bootedAt, interval, count, begin, seq,
         bytesRead: 0,
       },
       ...{
-        bytesSent: spool?.sentBytes ?? 0,
-        spooledBytes: spool?.waitingBytes ?? 0,
+        bytesSent: 0,
+        spooledBytes: 0,
         droppedBytes: 0,
         droppedChunks: 0,
       },

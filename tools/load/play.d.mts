@@ -120,7 +120,7 @@ export interface NodeLoad {
   readonly node: NodeId;
   readonly run: string;
   round(number: number, at: number, keyframe: boolean): SampleChunk;
-  heartbeat(at: number, spool?: { sentBytes?: number; waitingBytes?: number }): NodeRecord;
+  heartbeat(at: number): NodeRecord;
   allocations(at: number): AllocationChunk[];
   finding(at: number): Finding;
 }

@@ -103,7 +103,7 @@ async function playRounds(run) {
   }
 }
 
-function playRound({ plan, nodes, send, waiting }, round, index, at) {
+function playRound({ plan, nodes, send }, round, index, at) {
   const node = nodes[index];
   const every = (ms) => {
     const rounds = Math.max(1, Math.round(ms / plan.interval));
@@ -115,7 +115,7 @@ function playRound({ plan, nodes, send, waiting }, round, index, at) {
   const samples = entry('samples', { seq: chunk.seq, rows: chunk.procs.pid.length, ...figures });
   send(index, samples, Topic.Samples, node.node, encodeSampleChunk(chunk));
   if (round === 0 || every(HEARTBEAT_MS)) {
-    const record = node.heartbeat(at, { waitingBytes: waiting() });
+    const record = node.heartbeat(at);
     send(index, entry('heartbeat', { rows: 1 }), Topic.Nodes, node.node, encodeNodeRecord(record));
   }
   if (every(TRACE_MS)) {
