@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import { decodeSampleChunk, Topic, type SampleChunk } from '@tidemark/contracts';
 import type { EventLog } from '@tidemark/event-log';
 import { startEmbeddedServer, type EmbeddedServer } from '@tidemark/history/embedded';
@@ -61,6 +62,19 @@ export async function startBackbone(): Promise<Backbone> {
       rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     },
   };
+}
+
+/**
+ * The chunks without those that came twice; fails unless they are of one run and each new one is the next by its number.
+ */
+export function distinctInOrder<Chunk extends { run: string; seq: number }>(chunks: readonly Chunk[]): Chunk[] {
+  const distinct: Chunk[] = [];
+  for (const chunk of chunks) {
+    expect(chunk.run).toBe(chunks[0]!.run);
+    expect(chunk.seq).toBeLessThanOrEqual(distinct.length);
+    if (chunk.seq === distinct.length) distinct.push(chunk);
+  }
+  return distinct;
 }
 
 /** Every chunk of samples that the log has now, in the order of their partitions. */
