@@ -8,14 +8,17 @@ import {
 } from '@tidemark/contracts';
 import { createSimulatedTrace, type SimulatedTrace } from '@tidemark/live/simulated-trace';
 import { createFakeHistory, type FakeHistory } from '../../libs/graph/src/testing/fake-history.js';
-import { createFileServer } from '@tidemark/service';
+import { createFileServer, type FileServer } from '@tidemark/service';
 import { join } from 'node:path';
 import { graphqlClient } from './graphql-client.js';
 import { until } from './until.js';
 import { createSimulatedHost, MIB, startGraphCluster, type GraphCluster, type SimulatedHost } from './graph-cluster.js';
 
 export const GIB = 1024 * MIB;
-export const PAGE_DIRECTORY = join(import.meta.dirname, '..', '..', 'apps', 'web', 'dist', 'page');
+/** The page as `tools/build-page.mjs` left it. */
+export function builtPage(): FileServer {
+  return createFileServer({ directory: join(import.meta.dirname, '..', '..', 'apps', 'web', 'dist', 'page') });
+}
 
 /** What a program may call itself. */
 export const HOSTILE = '<img src=x onerror="window.hurt=1">';
@@ -44,7 +47,7 @@ const PROGRAMS = ['postgres', 'nginx', 'node', 'java', 'chrome', 'redis-server',
 export async function startWebCluster(count: number): Promise<WebCluster> {
   const history = createFakeHistory();
   makeSeries(history);
-  const graph = await startGraphCluster({ history, page: createFileServer({ directory: PAGE_DIRECTORY }) });
+  const graph = await startGraphCluster({ history, page: builtPage() });
   const hosts = Array.from({ length: count }, (_, at) => createHost(at));
   let clock = Date.now();
   for (const host of hosts) await graph.publish(host);
@@ -53,8 +56,6 @@ export async function startWebCluster(count: number): Promise<WebCluster> {
     (await graphqlClient(graph.url).query<{ nodes: { totalCount: number } }>('{ nodes { totalCount } }')).nodes
       .totalCount;
   await until('all hosts to be heard of', async () => (await heard()) === count);
-  graph.advance(120_000);
-  clock += 120_000;
 
   const cluster: WebCluster = {
     ...{ graph, hosts, history },
@@ -81,7 +82,7 @@ export async function startWebCluster(count: number): Promise<WebCluster> {
     },
     close: () => graph.close(),
   };
-  for (let at = 0; at < 4; at++) await cluster.round(10);
+  for (const seconds of [120, 10, 10, 10]) await cluster.round(seconds);
   return cluster;
 }
 
@@ -130,7 +131,8 @@ function grow(host: SimulatedHost, seconds: number): void {
   host.set(LEAKY.pid, { rss: rss! + more, rssAnon: rssAnon! + more, pss: pss! + more });
 }
 
-function systemOf(total: number, available: number, at: number): SystemSample {
+/** Of a host with so much memory; `at` makes hosts differ. */
+export function systemOf(total: number, available: number, at: number): SystemSample {
   const whole = (bytes: number) => Math.round(bytes / 4096) * 4096;
   const [free, swapTotal] = [whole(available / 3), 4 * GIB];
   return {
