@@ -4,6 +4,7 @@ import type { Logger } from '@tidemark/service';
 import type { DetectMetrics } from './detect-metrics.js';
 import { noDetectorHistory, type DetectorHistory, type KeptSeries } from './detector-history.js';
 import { keptFindings, keptProcess, keptServices } from './memory-of-before.js';
+import { settledWithin } from './settled-within.js';
 import type { WatchedNode } from './watched-node.js';
 
 /** When what is known is brought to history, milliseconds. */
@@ -236,16 +237,5 @@ async function saveRows({ history, logger, metrics, context }: StateKeeperDeps, 
     const { partition } = context;
     logger.warn({ partition, error: (error as Error).message }, 'detector state was not kept; will try again');
     return false;
-  }
-}
-
-/** What the work gives, or undefined when that takes too long. */
-async function settledWithin<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), Math.max(0, ms))));
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

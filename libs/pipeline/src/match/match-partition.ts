@@ -13,6 +13,7 @@ import { createSiteLedger, type SiteProfile } from '@tidemark/leak';
 import type { Logger } from '@tidemark/service';
 import type { DetectorHistory } from '../detect/detector-history.js';
 import type { SiteSuspicions } from '../detect/site-suspicions.js';
+import { settledWithin } from '../detect/settled-within.js';
 import { keptRow, rememberLedgers } from './kept-ledgers.js';
 import { createLookAssembly, type LookAssembly } from './look-assembly.js';
 import type { MatchMetrics } from './match-metrics.js';
@@ -29,6 +30,10 @@ export interface MatchPartitionDeps {
   /** Of time by the log, after which a trace that nobody tells of any more is forgotten, milliseconds. */
   forgetAfterMs: number;
   commitEveryMs: number;
+  /** How long judging waits for history that is away before it begins with the newest keyframes, milliseconds. */
+  waitForHistoryMs: number;
+  /** For what is kept when the partition is given up, milliseconds: less than a group gives for that. */
+  closeMs: number;
 }
 
 export interface MatchPartition extends PartitionHandler {
@@ -55,6 +60,8 @@ interface State {
   next: number;
   committed: number;
   committedAt: number;
+  /** Since when history has not answered; undefined when it did. */
+  awaySince: number | undefined;
 }
 
 /**
@@ -64,7 +71,7 @@ interface State {
 export function createMatchPartition(deps: MatchPartitionDeps, context: PartitionContext): MatchPartition {
   const state: State = {
     ...{ deps, context, entries: new Map(), remembered: new Map(), unwritten: [] },
-    ...{ next: context.committed?.offset ?? -1, committed: -1, committedAt: -Infinity },
+    ...{ next: context.committed?.offset ?? -1, committed: -1, committedAt: -Infinity, awaySince: undefined },
   };
   return {
     *processes() {
@@ -79,7 +86,8 @@ export function createMatchPartition(deps: MatchPartitionDeps, context: Partitio
       if (performance.now() - state.committedAt >= deps.commitEveryMs) await commit(state, safeOffset(state));
     },
     async close() {
-      for (const { process } of state.entries.values()) if (process) await keep(state, process);
+      const processes = [...state.entries.values()].flatMap(({ process }) => process ?? []);
+      await settledWithin(deps.closeMs, keep(state, processes));
       if (state.committed >= 0) await commit(state, safeOffset(state));
       state.entries.clear();
     },
@@ -126,19 +134,35 @@ async function match(state: State, chunk: AllocationChunk, record: LogRecord): P
   unwritten.push(...entry.process.take(look));
   if (!chunk.keyframe && chunk.state === 'ACTIVE') return;
   await writeFindings(state);
-  await keep(state, entry.process);
+  await keep(state, [entry.process]);
   // What a trace left when it ended needs no reading again: it is judged, and history has it.
   if (chunk.state !== 'ACTIVE') entries.delete(chunk.key);
 }
 
-async function remember(state: State, { node, boot }: AllocationChunk) {
+type Recall = Awaited<ReturnType<typeof rememberLedgers>>;
+
+async function remember(state: State, { node, boot }: AllocationChunk): Promise<Recall | undefined> {
   const { deps, remembered } = state;
   const name = `${node}/${boot}`;
   const known = remembered.get(name);
   if (known) return known;
-  const recall = await rememberLedgers(deps.history, node, boot, deps.profile, deps.logger);
-  remembered.set(name, recall);
-  return recall;
+  const waited = state.awaySince === undefined ? 0 : performance.now() - state.awaySince;
+  const left = deps.waitForHistoryMs - waited;
+  try {
+    const asked = rememberLedgers(deps.history, node, boot, deps.profile, deps.logger);
+    // During an outage that was waited for, nobody waits long again.
+    const recall = await settledWithin(Math.max(100, left), asked);
+    if (!recall) throw new Error('history does not answer');
+    state.awaySince = undefined;
+    remembered.set(name, recall);
+    return recall;
+  } catch (error) {
+    state.awaySince ??= performance.now();
+    const { message } = error as Error;
+    if (left > 0) throw Object.assign(new Error(`waits for what history knows: ${message}`), { retriable: true });
+    deps.logger.warn({ node, error: message }, 'sites are judged anew: history does not tell what was known');
+    return undefined;
+  }
 }
 
 async function writeFindings({ deps, unwritten }: State): Promise<void> {
@@ -159,11 +183,12 @@ async function writeFindings({ deps, unwritten }: State): Promise<void> {
 }
 
 /** History that is away costs a restart its head start, and must not hold up judging. */
-async function keep({ deps }: State, process: MatchedProcess): Promise<void> {
+async function keep({ deps }: State, processes: readonly MatchedProcess[]): Promise<void> {
   try {
-    await deps.history.saveSeries(keptRow(process.kept()));
+    await deps.history.saveSeries(processes.flatMap((process) => keptRow(process.kept())));
   } catch (error) {
-    deps.logger.warn({ process: process.key, error: (error as Error).message }, 'judgement of sites was not kept');
+    const keys = processes.map(({ key }) => key).slice(0, 3);
+    deps.logger.warn({ processes: keys, error: (error as Error).message }, 'judgement of sites was not kept');
   }
 }
 

@@ -19,6 +19,8 @@ export interface MatchDeps {
   profile?: SiteProfile;
   /** Milliseconds between two commits of a partition, at least. Default 1,000. */
   commitEveryMs?: number;
+  /** How long judging waits for history that is away, milliseconds. Default 30,000. */
+  waitForHistoryMs?: number;
 }
 
 export interface MatchStage extends Stage {
@@ -33,14 +35,20 @@ const LOOK_BACK_MS = 120_000;
 /** No collector is silent for longer about a trace that goes on. */
 const FORGET_AFTER_MS = 600_000;
 
+/** A group gives a member ten seconds to give a partition up. */
+const CLOSE_MS = 7_000;
+const WAIT_FOR_HISTORY_MS = 30_000;
+
 /** Chunks in, findings on allocation sites out: `mem.allocations.v1` → `mem.findings.v1`, group `match`. */
-export function startMatch({ log, history, logger, registry, profile, commitEveryMs }: MatchDeps): MatchStage {
+export function startMatch(given: MatchDeps): MatchStage {
+  const { log, history, logger, registry, profile, commitEveryMs, waitForHistoryMs } = given;
   const partitions = new Set<MatchPartition>();
   const metrics = createMatchMetrics(registry, () => figuresOf(partitions));
   const suspicions = createSiteSuspicions();
   const deps = {
     ...{ log, logger, metrics, suspicions, profile: profile ?? SITE_PROFILE, history: history ?? noDetectorHistory },
-    ...{ forgetAfterMs: FORGET_AFTER_MS, commitEveryMs: commitEveryMs ?? 1_000 },
+    ...{ forgetAfterMs: FORGET_AFTER_MS, commitEveryMs: commitEveryMs ?? 1_000, closeMs: CLOSE_MS },
+    waitForHistoryMs: waitForHistoryMs ?? WAIT_FOR_HISTORY_MS,
   };
   let state: 'starting' | 'running' | 'stopped' | 'failed' = 'starting';
 
