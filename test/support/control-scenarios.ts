@@ -68,7 +68,7 @@ export function controlScenarios(open: () => Promise<EventLog>): void {
     for (const other of [names[0]!, names[2]!]) expect(of(other)).toEqual([]);
     expect(await stop(apis[1], names[1]!)).toMatchObject({ state: 'STOPPED' });
     await told(names[1]!, 'STOPPED');
-  }, 60_000);
+  }, 90_000);
 
   it('a node that is away answers when it is back', async () => {
     const node = await system.node(name('a'));
@@ -81,7 +81,7 @@ export function controlScenarios(open: () => Promise<EventLog>): void {
     await node.start();
     await told(name('a'), 'ACTIVE');
     expect(node.opened).toHaveLength(1);
-  }, 60_000);
+  }, 90_000);
 
   it('a request expires without a collector, and one that comes back later does not begin it', async () => {
     const node = await system.node(name('a'), () => system.ahead);
@@ -107,7 +107,7 @@ export function controlScenarios(open: () => Promise<EventLog>): void {
     expect(await start(apis[1], name('a'))).toMatchObject({ state: 'ACTIVE' });
     expect(node.opened).toHaveLength(1);
     expect(answers(name('a')).map(({ state }) => state)).toEqual(['EXPIRED', 'ACTIVE']);
-  }, 60_000);
+  }, 90_000);
 
   it.each([600_000, -600_000])(
     'a node whose clock is %d ms before the others’ is asked like any other',
@@ -137,7 +137,7 @@ export function controlScenarios(open: () => Promise<EventLog>): void {
     await node.start();
     await told(name('a'), 'STOPPED');
     expect(node.opened).toHaveLength(1);
-  }, 60_000);
+  }, 90_000);
 
   it('of two requests at once the last one wins, and both are answered', async () => {
     const node = await system.node(name('a'));
@@ -155,7 +155,7 @@ export function controlScenarios(open: () => Promise<EventLog>): void {
       const traces = await Promise.all(apis.map((api) => trace(api, name('a'))));
       return traces.every((one) => one?.state === 'ACTIVE' && one.mode === asked[1]!.mode);
     });
-  }, 60_000);
+  }, 90_000);
 
   it('of two requests to a node that is away both are answered when it is back', async () => {
     const node = await system.node(name('a'));
@@ -174,5 +174,5 @@ export function controlScenarios(open: () => Promise<EventLog>): void {
       { id: second!.id, state: 'ACTIVE', mode: 'SAMPLED' },
     ]);
     expect(node.opened).toHaveLength(1);
-  }, 60_000);
+  }, 90_000);
 }

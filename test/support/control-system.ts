@@ -151,7 +151,11 @@ function startTracing(
       opened.push(request);
       const fake = createFakeProcess(PID, wall);
       fake.allocate(3, 5);
-      return { ...fake.source, observe: () => (killed ? never : fake.source.observe()) };
+      const how = { mode: request.mode, sampleInterval: request.sampleInterval ?? null };
+      return {
+        ...fake.source,
+        observe: async () => (killed ? never : { ...(await fake.source.observe()), ...how }),
+      };
     },
     symbolize: fakeSymbolize,
     processes: {
