@@ -5,7 +5,7 @@ import ConnectionPool from 'kafkajs/src/network/connectionPool.js';
 import apiKeys from 'kafkajs/src/protocol/requests/apiKeys.js';
 import { requests } from 'kafkajs/src/protocol/requests/index.js';
 import { EventLogError } from '../errors.js';
-import { accessError, causeOf } from './failures.js';
+import { accessError, reasonOf, type Warn } from './failures.js';
 import type { ResolvedKafkaOptions } from './options.js';
 
 /** Where a broker listens. */
@@ -34,6 +34,7 @@ export function parseAddress(text: string): Address {
 /** The sockets of one part of the log: those of a subscription do not wait behind those of another, or of the producer. */
 export class Connections {
   readonly #options: ResolvedKafkaOptions;
+  readonly #warn: Warn;
   readonly #seeds: Address[];
   readonly #nodes = new Map<number, Address>();
   readonly #brokers = new Map<string, Broker>();
@@ -42,8 +43,9 @@ export class Connections {
   #turn = 0;
   #closed = false;
 
-  constructor(options: ResolvedKafkaOptions, nodes?: Connections) {
+  constructor(options: ResolvedKafkaOptions, warn: Warn, nodes?: Connections) {
     this.#options = options;
+    this.#warn = warn;
     this.#seeds = options.brokers.map(parseAddress);
     this.#turn = Math.floor(Math.random() * this.#seeds.length);
     if (nodes) for (const [id, address] of nodes.#nodes) this.#nodes.set(id, address);
@@ -107,8 +109,11 @@ export class Connections {
       const access = accessError(error, name, this.#options);
       if (access) throw access;
       // A broker that does not answer in time would let every later request wait as long.
-      if (isConnectionTrouble(error)) this.#drop(name, error as Error);
-      throw error instanceof EventLogError ? error : unavailable(`${name}: ${causeOf(error).message}`, error);
+      if (error instanceof EventLogError) throw error;
+      this.#drop(name, error as Error);
+      const why = reasonOf(error);
+      if (!this.#closed) this.#warn(`Kafka: broker ${name} does not answer, and is asked again: ${why}`, name);
+      throw unavailable(`${name}: ${why}`, error);
     }
   }
 
@@ -207,10 +212,6 @@ function nameOf({ host, port }: Address): string {
 
 function identityOf(serverName: string): (host: string, certificate: PeerCertificate) => Error | undefined {
   return (_, certificate) => checkServerIdentity(serverName, certificate);
-}
-
-function isConnectionTrouble(error: unknown): boolean {
-  return !(error instanceof EventLogError);
 }
 
 export function unavailable(why: string, cause?: unknown): EventLogError {

@@ -16,6 +16,11 @@ export function causeOf(error: unknown): Caused {
   return current;
 }
 
+/** The message at the bottom of an error, without what kafkajs puts before it, once or more often. */
+export function reasonOf(error: unknown): string {
+  return causeOf(error).message.replace(/^(Connection error: )+/, '');
+}
+
 function isError(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'message' in value;
 }
@@ -39,7 +44,7 @@ export function accessError(
   { tls, sasl }: Pick<ResolvedKafkaOptions, 'tls' | 'sasl'>,
 ): EventLogError | undefined {
   const cause = causeOf(error);
-  const text = cause.message.replace(/^Connection error: /, '');
+  const text = reasonOf(error);
   const code = String(cause.code ?? '');
   const refuse = (why: string): EventLogError =>
     new EventLogError('EVENT_LOG_ACCESS', `Kafka at ${broker} ${why}`, false, { cause: error });
@@ -70,15 +75,24 @@ export function accessError(
 
 const QUIET_MS = 60_000;
 
-/** Passes lines on, each at most once a minute: an outage is one line and not a flood. */
-export function quietly(onWarning: (line: string) => void): (line: string) => void {
+/** Tells of something that went wrong and is dealt with. Lines about the same thing have the same key. */
+export type Warn = (line: string, about?: string) => void;
+
+/** Passes lines on, about each thing at most once a minute: an outage is one line and not a flood. */
+export function quietly(onWarning: (line: string) => void): Warn {
   const told = new Map<string, number>();
-  return (line) => {
+  return (line, about = line) => {
     const now = performance.now();
-    const before = told.get(line);
+    const before = told.get(about);
     if (before !== undefined && now - before < QUIET_MS) return;
     if (told.size > 200) told.clear();
-    told.set(line, now);
+    told.set(about, now);
     onWarning(line);
   };
+}
+
+/** A broker that does not answer was told of where it happened; whoever asked it has nothing to add. */
+export function warnUnlessAway(warn: Warn, error: unknown, line: string, about: string): void {
+  if (error instanceof EventLogError && error.code === 'EVENT_LOG_UNAVAILABLE') return;
+  warn(`${line}: ${reasonOf(error)}`, about);
 }

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { EventLogError } from '../errors.js';
 import { backoffDelay, Pulse, sleep } from '../timing.js';
 import type { Connections } from './connections.js';
+import { warnUnlessAway, type Warn } from './failures.js';
 import { readFetchAnswer, type FetchedPartition } from './fetch-answer.js';
 import type { PartitionFeed } from './partition-feed.js';
 import { Code, isRefused } from './protocol-errors.js';
@@ -21,7 +22,7 @@ export interface FetcherPorts {
   onOutOfRange(feed: PartitionFeed): Promise<void>;
   onUnreadable(records: number): void;
   onFatal(error: Error): void;
-  warn(line: string): void;
+  warn: Warn;
 }
 
 /** Reads the partitions of one topic: one loop for each broker that leads some of them. */
@@ -88,7 +89,7 @@ export class Fetcher {
         await directory.refresh(topic);
       } catch (error) {
         if (error instanceof EventLogError && error.code === 'EVENT_LOG_ACCESS') this.#ports.onFatal(error);
-        warn(`Kafka: ${(error as Error).message}`);
+        warnUnlessAway(warn, error, `Kafka: leaders of ${topic} are not known`, `leaders of ${topic}`);
       }
     })().finally(() => {
       this.#refreshing = undefined;
@@ -133,7 +134,7 @@ export class Fetcher {
     } catch (error) {
       if (this.#ended.signal.aborted) return;
       if (error instanceof EventLogError && error.code === 'EVENT_LOG_ACCESS') return this.#ports.onFatal(error);
-      warn(`Kafka: ${topic} is not read: ${(error as Error).message}`);
+      warnUnlessAway(warn, error, `Kafka: ${topic} is not read`, `fetch of ${topic}`);
       await this.#refresh();
     }
   }
@@ -157,7 +158,10 @@ export class Fetcher {
     const read = readBatches(batches, feed.position);
     if (read.unreadable > 0) {
       onUnreadable(read.unreadable);
-      warn(`Kafka: records of ${topic}[${feed.partition}] cannot be read (${read.why}) and are left out`);
+      warn(
+        `Kafka: records of ${topic}[${feed.partition}] cannot be read (${read.why}) and are left out`,
+        `unreadable ${topic}[${feed.partition}]`,
+      );
     }
     feed.accept(read);
     return false;

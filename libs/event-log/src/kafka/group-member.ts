@@ -4,11 +4,14 @@ import type { CommittedPosition } from '../event-log.js';
 import { backoffDelay, Pulse, settledBy, sleep } from '../timing.js';
 import { assignCooperatively, type Share } from './assigner.js';
 import type { Answer, Connections } from './connections.js';
+import { warnUnlessAway, type Warn } from './failures.js';
 import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './member-data.js';
 import { check, Code, isRefused, protocolCode, ProtocolError } from './protocol-errors.js';
 import type { TopicDirectory } from './topic-directory.js';
 
 const PROTOCOL = 'tidemark-cooperative';
+/** A change of coordinators takes this many tries without being worth a word. */
+const PATIENT_TRIES = 5;
 const PAUSE = { initialMs: 50, maxMs: 2_000 };
 
 export interface MemberPorts {
@@ -26,7 +29,7 @@ export interface MemberPorts {
   /** The group went on without this member: nothing that it serves is its own any more. */
   onLost(): void;
   onFatal(error: Error): void;
-  warn(line: string): void;
+  warn: Warn;
 }
 
 interface Membership {
@@ -88,7 +91,7 @@ export class GroupMember {
         await this.#beat();
       } catch (error) {
         if (signal.aborted) return;
-        this.#leaveGeneration(error);
+        this.#leaveGeneration(error, attempt);
         if (protocolCode(error) === Code.RebalanceInProgress) attempt = 0;
         else await sleep(backoffDelay(Math.max(1, attempt), PAUSE), signal);
       }
@@ -96,7 +99,7 @@ export class GroupMember {
   }
 
   /** What an error means for the membership; throws when it is for good. */
-  #leaveGeneration(error: unknown): void {
+  #leaveGeneration(error: unknown, attempt: number): void {
     this.#membership = undefined;
     const code = protocolCode(error);
     if (isRefused(code)) throw this.#refused(code!);
@@ -110,8 +113,12 @@ export class GroupMember {
       this.#ports.onLost();
       this.#changed.fire();
     }
-    if (code !== Code.RebalanceInProgress)
-      this.#ports.warn(`Kafka: group ${this.#ports.group}: ${(error as Error).message}`);
+    const { group, warn } = this.#ports;
+    if (code === Code.UnknownMember) {
+      warn(`Kafka: group ${group} went on without this member, which was silent for too long; it joins again`);
+    } else if (attempt > PATIENT_TRIES) {
+      warnUnlessAway(warn, error, `Kafka: group ${group} cannot be joined yet`, `group ${group}`);
+    }
   }
 
   async #joinAndSync(): Promise<Share> {

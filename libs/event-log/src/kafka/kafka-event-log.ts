@@ -15,7 +15,7 @@ import { resolveSubscribeOptions } from '../subscribe-options.js';
 import { backoffDelay, settledBy, sleep } from '../timing.js';
 import { Appender } from './appender.js';
 import { Connections, unavailable } from './connections.js';
-import { causeOf, quietly } from './failures.js';
+import { quietly, reasonOf, type Warn } from './failures.js';
 import { readPositions } from './group-member.js';
 import { groupName, KafkaSubscription } from './kafka-subscription.js';
 import { EARLIEST, findOffsets, LATEST } from './offsets.js';
@@ -38,44 +38,53 @@ const ASK_MS = 10_000;
  */
 export async function createKafkaEventLog(given: KafkaEventLogOptions): Promise<EventLog> {
   const options = resolveKafkaOptions(given);
-  const connections = new Connections(options);
+  const warn = quietly(options.onWarning);
+  let connected = false;
+  // What goes wrong before is told by the error.
+  const connections = new Connections(options, (line, about) => connected && warn(line, about));
   try {
     await connect(connections, options);
   } catch (error) {
     await connections.close();
     throw error;
   }
-  return new KafkaEventLog(options, connections);
+  connected = true;
+  return new KafkaEventLog(options, connections, warn);
 }
 
 async function connect(connections: Connections, options: ResolvedKafkaOptions): Promise<void> {
   const never = new AbortController().signal;
   const end = performance.now() + options.connectTimeoutMs;
-  for (let attempt = 1; ; attempt++) {
-    let last: unknown;
+  let last: unknown;
+  for (let attempt = 1; performance.now() < end; attempt++) {
+    let answered = false;
     const asked = connections.askAny('Metadata', { topics: ['__tidemark'], allowAutoTopicCreation: false }).then(
-      (answer) => connections.learn(answer['brokers'] as never),
+      (answer) => {
+        connections.learn(answer['brokers'] as never);
+        answered = true;
+      },
       (error: unknown) => (last = error),
     );
-    const answered = await settledBy(asked, end);
-    if (answered && last === undefined) return;
+    await settledBy(asked, end);
+    if (answered) return;
     if (last instanceof EventLogError && !last.retriable) throw last;
-    if (!answered || performance.now() >= end) {
-      const why = last === undefined ? '' : `: ${causeOf(last).message}`;
-      throw unavailable(
-        `no broker of ${options.brokers.join(', ')} within ${options.connectTimeoutMs} ms${why}${hint(last, options)}`,
-        last,
-      );
-    }
     await sleep(Math.min(backoffDelay(attempt, PAUSE), Math.max(0, end - performance.now())), never);
   }
+  const why = last === undefined ? '' : `: ${reasonOf(last)}`;
+  throw unavailable(
+    `no broker of ${options.brokers.join(', ')} within ${options.connectTimeoutMs} ms${why}${hint(last, options)}`,
+    last,
+  );
 }
 
-/** A broker that hangs up without a word wants to be spoken to in another way. */
+/** A broker that hangs up, or listens and says nothing, may want to be spoken to in another way. */
 function hint(error: unknown, { tls, sasl }: ResolvedKafkaOptions): string {
-  if (error === undefined || !/closed connection|ECONNRESET|socket/i.test(causeOf(error).message)) return '';
-  const wants = [...(tls ? [] : ['TLS (kafka.tls)']), ...(sasl ? [] : ['a password (kafka.mechanism)'])];
-  return wants.length === 0 ? '' : `; it may want ${wants.join(' or ')}`;
+  if (error !== undefined && !/clos|ECONNRESET|socket|timed out|timeout/i.test(reasonOf(error))) return '';
+  const ways = [
+    tls ? 'does not speak TLS there (kafka.tls false)' : 'wants TLS (kafka.tls true)',
+    ...(sasl ? [] : ['wants a password (kafka.mechanism)']),
+  ];
+  return `; if it runs, it ${ways.join(' or ')}`;
 }
 
 export class KafkaEventLog implements EventLog {
@@ -86,18 +95,18 @@ export class KafkaEventLog implements EventLog {
   readonly #appender: Appender;
   readonly #subscriptions = new Set<KafkaSubscription>();
   readonly #counts = { deadLettered: 0, droppedRecords: 0, retries: 0, rebalances: 0 };
-  readonly #warn: (line: string) => void;
+  readonly #warn: Warn;
   readonly #ended = new AbortController();
   #closing: Promise<void> | undefined;
   /** Subscriptions drain; what their handlers append meanwhile is still taken. */
   #draining = false;
 
-  constructor(options: ResolvedKafkaOptions, connections: Connections) {
+  constructor(options: ResolvedKafkaOptions, connections: Connections, warn: Warn) {
     this.#options = options;
     this.#connections = connections;
     // Whatever waits, for each partition and call, listens for the end.
     setMaxListeners(0, this.#ended.signal);
-    this.#warn = quietly(options.onWarning);
+    this.#warn = warn;
     this.#directory = new TopicDirectory(connections);
     this.#producer = new Producer({
       connections,
@@ -132,7 +141,7 @@ export class KafkaEventLog implements EventLog {
     const layout = await this.#answered(() => this.#directory.find(name, this.#ended.signal));
     this.#checkOpen();
     // Sockets of its own: a broker answers the requests of one socket one after another, and some of them wait.
-    const connections = new Connections(this.#options, this.#connections);
+    const connections = new Connections(this.#options, this.#warn, this.#connections);
     const directory = new TopicDirectory(connections);
     directory.adopt(name, layout);
     const subscription = new KafkaSubscription(options, {

@@ -6,6 +6,7 @@ import type { ResolvedSubscribeOptions } from '../subscribe-options.js';
 import { backoffDelay, settledBy, sleep } from '../timing.js';
 import type { Share } from './assigner.js';
 import type { Connections } from './connections.js';
+import { warnUnlessAway, type Warn } from './failures.js';
 import { Fetcher } from './fetcher.js';
 import { GroupMember, revoked } from './group-member.js';
 import { EARLIEST, findOffsets, LATEST } from './offsets.js';
@@ -18,6 +19,8 @@ import type { TopicDirectory } from './topic-directory.js';
 const LEAVE_MS = 1_000;
 /** `offset.metadata.max.bytes` of a broker, by default. */
 const MAX_METADATA_BYTES = 4096;
+/** A change of leaders takes this many tries without being worth a word. */
+const PATIENT_TRIES = 5;
 const PAUSE = { initialMs: 50, maxMs: 2_000 };
 
 export interface KafkaSubscriptionPorts {
@@ -31,7 +34,7 @@ export interface KafkaSubscriptionPorts {
   /** Records that went, or cannot be read, before they were delivered. */
   onDropped(records: number): void;
   onEnd(subscription: KafkaSubscription): void;
-  warn(line: string): void;
+  warn: Warn;
 }
 
 /** One partition in the hands of this member. */
@@ -207,7 +210,9 @@ export class KafkaSubscription implements Subscription {
       } catch (error) {
         if (signal.aborted) return undefined;
         if (error instanceof EventLogError && !error.retriable) throw error;
-        this.#ports.warn(`Kafka: ${this.#topic}[${slot.partition}] cannot begin: ${(error as Error).message}`);
+        const name = `${this.#topic}[${slot.partition}]`;
+        if (attempt > PATIENT_TRIES)
+          warnUnlessAway(this.#ports.warn, error, `Kafka: ${name} cannot begin`, `begin of ${name}`);
         await this.#ports.directory.refresh(this.#topic).catch(() => {});
         await sleep(backoffDelay(attempt, PAUSE), signal);
       }
@@ -300,7 +305,7 @@ export class KafkaSubscription implements Subscription {
         if (!this.#draining) void this.#grant(feed.partition, end);
       }
     } catch (error) {
-      warn(`Kafka: ${name} has no place to go on: ${(error as Error).message}`);
+      warnUnlessAway(warn, error, `Kafka: ${name} has no place to go on`, `place of ${name}`);
       await sleep(backoffDelay(1, PAUSE), this.#ended.signal);
     }
   }

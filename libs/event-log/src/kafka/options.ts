@@ -52,11 +52,13 @@ export interface KafkaEventLogOptions {
 }
 
 /** What is not meant for users: how often a member shows that it lives, and how long a broker waits for records. */
-const FIXED = { attemptTimeoutMs: 5_000, requestTimeoutMs: 10_000 };
+const FIXED = { requestTimeoutMs: 10_000 };
+/** How long one broker is waited for, so that another one has its turn. */
+const ATTEMPT_MS = 5_000;
 
 export type ResolvedKafkaOptions = Required<Omit<KafkaEventLogOptions, 'tls' | 'sasl' | 'replicationFactor'>> &
   Pick<KafkaEventLogOptions, 'tls' | 'sasl' | 'replicationFactor'> &
-  typeof FIXED;
+  typeof FIXED & { attemptTimeoutMs: number };
 
 /** Fills in the defaults; throws EVENT_LOG_INVALID naming the option that is out of range. */
 export function resolveKafkaOptions(given: KafkaEventLogOptions): ResolvedKafkaOptions {
@@ -75,6 +77,7 @@ export function resolveKafkaOptions(given: KafkaEventLogOptions): ResolvedKafkaO
     onWarning: () => {},
     ...given,
     sessionTimeoutMs,
+    attemptTimeoutMs: Math.min(ATTEMPT_MS, Math.ceil((given.connectTimeoutMs ?? 30_000) / 3)),
     ...FIXED,
   };
   if (resolved.brokers.length === 0) throw invalid('brokers is empty: name at least one host:port');

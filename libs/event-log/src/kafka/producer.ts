@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { EventLogError } from '../errors.js';
 import { backoffDelay, sleep } from '../timing.js';
 import type { Connections } from './connections.js';
+import { warnUnlessAway, type Warn } from './failures.js';
 import { Code, isRefused, ProtocolError } from './protocol-errors.js';
 import { PartitionQueue, type Batch, type Chunk } from './producer-queue.js';
 import { refusedTopic, type TopicDirectory } from './topic-directory.js';
@@ -10,6 +11,8 @@ import { refusedTopic, type TopicDirectory } from './topic-directory.js';
 const BATCH_BYTES = 512 * 1024;
 /** All batches of one request. */
 const REQUEST_BYTES = 8 * 1024 * 1024;
+/** A change of leaders takes this many tries without being worth a word. */
+const PATIENT_TRIES = 4;
 /** Leaders are not asked for more often. */
 const REFRESH_PAUSE_MS = 100;
 const PAUSE = { initialMs: 20, maxMs: 1_000 };
@@ -23,7 +26,7 @@ export interface ProducerPorts {
   connections: Connections;
   directory: TopicDirectory;
   requestTimeoutMs: number;
-  warn(line: string): void;
+  warn: Warn;
 }
 
 interface ProduceAnswer {
@@ -135,7 +138,8 @@ export class Producer {
           if (answer.errorCode !== Code.None) throw new ProtocolError(answer.errorCode, 'InitProducerId');
           this.#id = { id: answer.producerId, epoch: answer.producerEpoch, generation: ++this.#generation };
         } catch (error) {
-          this.#ports.warn(`Kafka: no number for this producer: ${(error as Error).message}`);
+          if (attempt > PATIENT_TRIES)
+            warnUnlessAway(this.#ports.warn, error, 'Kafka: no number for this producer', 'producer');
           await sleep(backoffDelay(attempt, PAUSE), this.#ended.signal);
         }
       }
@@ -245,7 +249,14 @@ export class Producer {
     queue.busy = false;
     queue.dropSettled();
     if (error instanceof EventLogError && !error.retriable) return this.#done(queue, batch, error);
-    this.#ports.warn(`Kafka: ${queue.topic}[${queue.partition}] takes no records: ${(error as Error).message}`);
+    if (batch.attempts > PATIENT_TRIES) {
+      warnUnlessAway(
+        this.#ports.warn,
+        error,
+        `Kafka: ${queue.topic}[${queue.partition}] takes no records`,
+        `append to ${queue.topic}`,
+      );
+    }
     queue.notBefore = performance.now() + backoffDelay(batch.attempts, PAUSE);
   }
 
@@ -261,7 +272,9 @@ export class Producer {
     this.#refreshing.add(topic);
     void this.#ports.directory
       .refresh(topic)
-      .catch((error: unknown) => this.#ports.warn(`Kafka: ${(error as Error).message}`))
+      .catch((error: unknown) =>
+        warnUnlessAway(this.#ports.warn, error, `Kafka: leaders of ${topic} are not known`, `leaders of ${topic}`),
+      )
       .then(() => sleep(REFRESH_PAUSE_MS, this.#ended.signal))
       .then(() => {
         this.#refreshing.delete(topic);

@@ -89,6 +89,7 @@ async function create(specs: readonly TopicSpec[], { connections, options }: Top
   return existing;
 }
 
+const READABLE = ['producer', 'uncompressed', 'gzip'];
 const WRONG: readonly number[] = [
   Code.InvalidTopic,
   Code.InvalidPartitions,
@@ -117,6 +118,8 @@ export function configOf(
     ...(cleanup !== 'compact' && { 'retention.ms': String(retentionMs) }),
     // A group may be away for a day without missing a record to compaction.
     ...(cleanup !== 'delete' && { 'min.compaction.lag.ms': String(DAY_MS) }),
+    // Not what the brokers may be set to: this client reads records as they are, or packed with gzip.
+    'compression.type': 'producer',
     'max.message.bytes': String(maxRecordBytes + AROUND_BYTES),
     // A node whose clock is wrong loses nothing.
     'message.timestamp.type': 'CreateTime',
@@ -143,7 +146,7 @@ async function compare(spec: TopicSpec, { connections, directory, options }: Top
       partitionsCommand(name, leaders.length, spec, options),
     );
   }
-  const compared = ['cleanup.policy', ...(spec.cleanup === 'compact' ? [] : ['retention.ms'])];
+  const compared = ['cleanup.policy', 'compression.type', ...(spec.cleanup === 'compact' ? [] : ['retention.ms'])];
   const answer = (await connections.askAny('DescribeConfigs', {
     resources: [{ type: TOPIC_RESOURCE, name, configNames: compared }],
     includeSynonyms: false,
@@ -165,6 +168,7 @@ async function compare(spec: TopicSpec, { connections, directory, options }: Top
 }
 
 function same(name: string, found: string, wanted: string): boolean {
+  if (name === 'compression.type') return READABLE.includes(found);
   if (name !== 'cleanup.policy') return found === wanted;
   const sorted = (text: string): string =>
     text
