@@ -11,6 +11,7 @@ export const CUTS = ['stall', 'drop', 'reset'];
 export function createLinks({ names }) {
   const servers = [];
   const pairs = new Set();
+  const sockets = new Set();
   const cuts = new Set();
   const cutOf = (pair) => [...cuts].find(({ match }) => match(pair.from, pair.to))?.how;
 
@@ -19,15 +20,24 @@ export function createLinks({ names }) {
     const how = cutOf(pair);
     if (how === 'reset' || (pair.how === 'drop' && how !== 'drop')) return end(pair);
     pair.how = how;
-    const sockets = [pair.near, pair.far];
-    if (how) for (const socket of sockets) socket.pause();
-    else for (const socket of sockets) socket.resume();
+    for (const socket of [pair.near, pair.far]) {
+      if (how) socket.pause();
+      else socket.resume();
+    }
+    // A side that closed while the link was cut is learnt of now.
+    if (!how && (pair.near.destroyed || pair.far.destroyed)) leave(pair);
   }
 
   function end(pair) {
     pairs.delete(pair);
     pair.near.resetAndDestroy();
     pair.far.resetAndDestroy();
+  }
+
+  /** One side has closed: what it said goes out still, then the other side closes too. */
+  function leave(pair) {
+    pairs.delete(pair);
+    for (const socket of [pair.near, pair.far]) socket.destroySoon();
   }
 
   function accept(near, to, target) {
@@ -37,8 +47,12 @@ export function createLinks({ names }) {
     pairs.add(pair);
     for (const socket of [near, far]) {
       socket.setNoDelay(true);
+      sockets.add(socket);
       socket.on('error', () => end(pair));
-      socket.on('close', () => pairs.delete(pair));
+      socket.on('close', () => {
+        sockets.delete(socket);
+        if (!pair.how) leave(pair);
+      });
     }
     forward(near, far);
     forward(far, near);
@@ -77,7 +91,7 @@ export function createLinks({ names }) {
       };
     },
     async close() {
-      for (const pair of [...pairs]) end(pair);
+      for (const socket of [...sockets]) socket.destroy();
       await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
     },
   };
