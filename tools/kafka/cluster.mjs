@@ -8,7 +8,7 @@ import { kafkaJars } from './distribution.mjs';
 import { makeCertificates } from './certificates.mjs';
 import { loggingSettings, serverProperties, USERS } from './settings.mjs';
 
-const START_MS = 90_000;
+const START_MS = 240_000;
 const STOP_MS = 15_000;
 
 /**
