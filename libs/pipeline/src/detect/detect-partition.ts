@@ -128,8 +128,12 @@ async function judge(state: State, record: LogRecord): Promise<void> {
   deps.metrics.samples.inc(chunk.procs.pid.length);
   const isAlive = (key: ProcessKey): boolean => statusOf(nodes, key) !== undefined;
   const knowsAll = chunk.keyframe && detector.isComplete;
-  if (knowsAll) findings.push(...open.clearGone(isAlive, chunk.at));
   if (open.note(findings)) watched.openDirty = true;
+  if (knowsAll) {
+    const gone = open.clearGone(isAlive, chunk.at);
+    if (open.note(gone)) watched.openDirty = true;
+    findings.push(...gone);
+  }
   unwritten.push(...findings);
   if (findings.length > 0) await keeper.keepNews(watched);
   if (knowsAll) unwritten.push(...deps.suspicions.clearGone(chunk.node, isAlive, chunk.at));

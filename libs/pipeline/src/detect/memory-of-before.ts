@@ -7,13 +7,14 @@ import {
   serializeSeries,
   serializeServiceBook,
   type DetectorProfile,
+  type SeriesSnapshot,
   type ServiceBook,
 } from '@tidemark/leak';
 import type { Logger } from '@tidemark/service';
 import type { DetectorHistory, KeptMinima, KeptSeries } from './detector-history.js';
 import type { NodeDetector, Remembered } from './node-detector.js';
 import { createOpenFindings, type OpenFindings } from './open-findings.js';
-import type { WatchedProcess } from './watched-process.js';
+import type { ProcessFacts, WatchedProcess } from './watched-process.js';
 
 /**
  * What was known of a node's processes before a restart: the kept state where there is one, else the floors of the
@@ -36,17 +37,35 @@ export async function rememberNode(
     const identity = `${pid}/${start}`;
     const snapshot = kept.get(identity)?.snapshot;
     const floors = minima.get(identity);
+    const known =
+      snapshot === undefined
+        ? undefined
+        : revive(profile, snapshot, (reason) => {
+            logger.debug({ node, pid, error: reason }, 'snapshot cannot be used');
+          });
+    const series = known?.series ?? (facts && floors && seedSeries(profile, facts, floors));
+    const named = facts ?? known?.facts;
+    if (!series || !named) return undefined;
     kept.delete(identity);
     minima.delete(identity);
-    if (snapshot !== undefined) {
-      try {
-        return reviveSeries(profile, JSON.parse(snapshot));
-      } catch (error) {
-        logger.debug({ node, pid, error: (error as Error).message }, 'snapshot cannot be used');
-      }
-    }
-    return floors && seedSeries(profile, facts, floors);
+    return { series, facts: named, rssAnon: known?.rssAnon ?? null, swap: known?.swap ?? null };
   };
+}
+
+type KeptProcess = ProcessFacts & Pick<WatchedProcess, 'rssAnon' | 'swap'>;
+type Kept = Pick<WatchedProcess, 'series' | 'rssAnon' | 'swap'> & { facts: ProcessFacts | undefined };
+
+/** A row tells of the series alone, or of the process as well. */
+function revive(profile: DetectorProfile, snapshot: string, onDamage: (reason: string) => void): Kept | undefined {
+  try {
+    const row = JSON.parse(snapshot) as SeriesSnapshot | { series: SeriesSnapshot; process: KeptProcess };
+    if (!('process' in row)) return { series: reviveSeries(profile, row), facts: undefined, rssAnon: null, swap: null };
+    const { rssAnon, swap, ...facts } = row.process;
+    return { series: reviveSeries(profile, row.series), facts, rssAnon, swap };
+  } catch (error) {
+    onDamage((error as Error).message);
+    return undefined;
+  }
 }
 
 function byIdentity<T extends { pid: number; start: number }>(rows: readonly T[]): Map<string, T> {
@@ -118,7 +137,8 @@ export function keptFindings(node: NodeId, at: number, open: OpenFindings, untol
 }
 
 export function keptProcess(node: NodeId, detector: NodeDetector, process: WatchedProcess): KeptSeries {
-  const { pid, start, series } = process;
-  const snapshot = JSON.stringify(serializeSeries(series));
+  const { pid, start, series, facts, rssAnon, swap } = process;
+  // With its name and its last figures it can be judged before a keyframe repeats them.
+  const snapshot = JSON.stringify({ series: serializeSeries(series), process: { ...facts, rssAnon, swap } });
   return { node, boot: detector.boot, pid, start, at: detector.at, snapshot };
 }

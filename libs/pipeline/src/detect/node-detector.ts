@@ -7,7 +7,6 @@ import {
   takeServiceTransition,
   type DetectorProfile,
   type LeakStatus,
-  type Series,
   type ServiceBook,
   type Transition,
 } from '@tidemark/leak';
@@ -16,8 +15,12 @@ import { toFinding } from './finding-record.js';
 import { createMemoryLimits, type MemoryLimits } from './memory-limits.js';
 import { factsOf, type ProcessFacts, type WatchedProcess } from './watched-process.js';
 
-/** Series to go on with for processes met for the first time since a restart. */
-export type Remembered = (pid: number, start: number, facts: ProcessFacts) => Series | undefined;
+/** What was known of a process that is met for the first time since a restart; without facts, when its own are known. */
+export type Remembered = (
+  pid: number,
+  start: number,
+  facts: ProcessFacts | undefined,
+) => Omit<WatchedProcess, 'pid' | 'start'> | undefined;
 
 /** Judges the processes of one boot of one node, chunk by chunk. */
 export interface NodeDetector {
@@ -101,9 +104,22 @@ export function createNodeDetector(deps: NodeDetectorDeps): NodeDetector {
 
 function leave(state: State, { exits, at }: SampleChunk, findings: Finding[]): void {
   for (let row = 0; row < exits.pid.length; row++) {
-    const process = state.watched.get(exits.pid[row]!);
-    if (process && process.start === exits.start[row]) end(state, process, at, findings);
+    const process = find(state, exits.pid[row]!, exits.start[row]!);
+    if (process) end(state, process, at, findings);
   }
+}
+
+/** The process, if it is known, be it from before. Without its facts none can be named: they come with every keyframe. */
+function find(state: State, pid: number, start: number): WatchedProcess | undefined {
+  const { watched, remembered } = state;
+  const known = watched.get(pid);
+  if (known) return known.start === start ? known : undefined;
+  const before = remembered(pid, start, undefined);
+  if (!before) return undefined;
+  const process = { pid, start, ...before };
+  watched.set(pid, process);
+  weigh(state, process);
+  return process;
 }
 
 function learn(state: State, chunk: SampleChunk, findings: Finding[]): void {
@@ -119,8 +135,15 @@ function learn(state: State, chunk: SampleChunk, findings: Finding[]): void {
     }
     // The pid was given to another process before the exit of the first was reported.
     if (known) end(state, known, chunk.at, findings);
-    const series = remembered(pid, start, facts) ?? createSeries(profile, facts);
-    const process = { pid, start, facts, rssAnon: null, swap: null, series };
+    const before = remembered(pid, start, facts);
+    const process = {
+      pid,
+      start,
+      rssAnon: null,
+      swap: null,
+      series: before?.series ?? createSeries(profile, facts),
+      facts,
+    };
     watched.set(pid, process);
     weigh(state, process);
   }
@@ -128,9 +151,9 @@ function learn(state: State, chunk: SampleChunk, findings: Finding[]): void {
 
 function adopt(state: State, remembered: Remembered): void {
   for (const process of state.watched.values()) {
-    const series = remembered(process.pid, process.start, process.facts);
-    if (!series || state.notable.has(process)) continue;
-    process.series = series;
+    const before = remembered(process.pid, process.start, process.facts);
+    if (!before || state.notable.has(process)) continue;
+    process.series = before.series;
     weigh(state, process);
   }
 }
@@ -144,9 +167,8 @@ function weigh({ notable }: State, process: WatchedProcess): void {
 function judge(state: State, chunk: SampleChunk, findings: Finding[]): void {
   const { pid: pids, start: starts, rssAnon, swap } = chunk.procs;
   for (let row = 0; row < pids.length; row++) {
-    const process = state.watched.get(pids[row]!);
-    // Without its facts a process cannot be named; they come with its first row and with every keyframe.
-    if (!process || process.start !== starts[row]) continue;
+    const process = find(state, pids[row]!, starts[row]!);
+    if (!process) continue;
     process.rssAnon = rssAnon?.[row] ?? process.rssAnon;
     process.swap = swap?.[row] ?? process.swap;
     if (process.rssAnon === null) continue;
