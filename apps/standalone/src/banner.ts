@@ -9,6 +9,7 @@ export function describeRun(config: StandaloneConfig, run: StandaloneRun): strin
     '',
     `Tidemark watches ${config.nodeId} ${every}, judged by the ${config.detect.profile} profile.`,
     '',
+    ...(run.pageUrl === undefined ? [] : [`  Page      ${run.pageUrl}`]),
     `  GraphQL   ${run.apiUrl}   (subscriptions on the same path)`,
     `  Health    ${origin}/health/ready   metrics ${origin}/metrics`,
     `  History   ${run.historyUrl}   (ClickHouse over HTTP; user ${run.reader.username}, password ${run.reader.password})`,

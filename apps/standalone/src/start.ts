@@ -24,16 +24,20 @@ import {
   collectDefaultMetrics,
   Registry,
   type AppContext,
+  type FileServer,
   type Health,
   type Lifecycle,
   type Logger,
 } from '@tidemark/service';
 import type { StandaloneConfig } from './config.js';
 import { startDemo } from './demo.js';
+import { openPage } from './page.js';
 import { VERSION } from './version.js';
 
 export interface StandaloneRun {
   apiUrl: string;
+  /** Undefined where the web page was not built. */
+  pageUrl: string | undefined;
   historyUrl: string;
   reader: Credentials;
   limitations: string[];
@@ -92,12 +96,14 @@ export async function startStandalone(config: StandaloneConfig, app: AppContext)
   });
   await runStage(parts, 'collect', collect);
   await runTrace(parts, log);
-  const api = await openApi(parts, log, history, feed);
+  const page = openPage(logger);
+  const api = await openApi(parts, log, history, feed, page);
   const demo = config.demo ? startDemo() : undefined;
   if (demo) lifecycle.add(demo);
 
   return {
     apiUrl: api.url,
+    pageUrl: page && new URL('/', api.url).href,
     historyUrl: server.url,
     reader: server.users.reader,
     limitations: collect.limitations(),
@@ -185,7 +191,13 @@ async function runTrace(parts: Parts, log: EventLog): Promise<void> {
 }
 
 /** Last of all, so that whoever is answered is answered by the whole system. */
-async function openApi(parts: Parts, log: EventLog, history: History, feed: LiveFeed): Promise<GraphServer> {
+async function openApi(
+  parts: Parts,
+  log: EventLog,
+  history: History,
+  feed: LiveFeed,
+  page: FileServer | undefined,
+): Promise<GraphServer> {
   const { config, logger, registry, lifecycle, health } = parts;
   const server = await startGraphServer({
     log,
@@ -195,6 +207,7 @@ async function openApi(parts: Parts, log: EventLog, history: History, feed: Live
     host: config.api.host,
     port: config.api.port,
     ...(config.token === undefined ? {} : { token: config.token }),
+    ...(page && { page }),
     health,
     metrics: registry,
     version: VERSION,
