@@ -297,6 +297,7 @@ describe.skipIf(why !== undefined)(`the web page${why === undefined ? '' : ` (sk
   });
 
   it('survives a restart of the API, and tells what was found meanwhile', async () => {
+    await cluster.graph.report(findingOf('web-2', 201, 'SUSPECTED', { id: 'before' }));
     const { page } = await open('#/findings');
     await page.getByRole('article').first().waitFor();
     await cluster.graph.stopServer();
@@ -309,6 +310,11 @@ describe.skipIf(why !== undefined)(`the web page${why === undefined ? '' : ` (sk
     await toasts.getByText('found meanwhile').waitFor();
     await cluster.graph.report(findingOf('web-5', 204, 'SUSPECTED', { id: 'after', message: 'found after' }));
     await toasts.getByText('found after').waitFor();
+    await cluster.retell();
+    await page.getByRole('link', { name: 'Cluster', exact: true }).first().click();
+    await card(page, 'Nodes reporting')
+      .getByText(`${HOSTS - 1} of`)
+      .waitFor();
   });
 
   it('asks for the token when the API does, and keeps it for the tab', async () => {

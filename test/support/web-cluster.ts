@@ -30,6 +30,8 @@ export interface WebCluster {
   readonly history: FakeHistory;
   /** Every host but the silent one sends a round, `seconds` after the last; the process that grows has grown. */
   round(seconds: number): Promise<void>;
+  /** Every collector but the silent one starts again, and tells everything anew. */
+  retell(): Promise<void>;
   /** The program that grows is traced from ten minutes ago on. */
   trace(): Promise<SimulatedTrace>;
   close(): Promise<void>;
@@ -64,6 +66,10 @@ export async function startWebCluster(count: number): Promise<WebCluster> {
       clock += seconds * 1000;
       grow(hosts[0]!, seconds);
       for (const host of hosts) if (host.node !== SILENT) await graph.publish(host);
+    },
+    async retell() {
+      for (const host of hosts) if (host.node !== SILENT) host.restart(false);
+      await cluster.round(1);
     },
     async trace() {
       const { start } = hosts[0]!.processes.get(LEAKY.pid)!;
