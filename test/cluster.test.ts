@@ -103,7 +103,7 @@ describe.skipIf(skipped)(`apps apart, with Kafka and ClickHouse between${skipped
 
   it('answer alike from both APIs: the same nodes, the same processes', async () => {
     const query = `query ($pid: Int!) { nodes { edges { node { id state
-      processes(filter: { program: "sleep", pid: $pid }) { edges { node { key } } } } } } }`;
+      processes(filter: { program: "sleep", pids: [$pid] }) { edges { node { key } } } } } } }`;
     await until('both APIs to know the process on both nodes', async () => {
       const [one, other] = await Promise.all(apis.map((api) => api.query<NodesAnswer>(query, { pid: still.pid })));
       const nodes = one!.nodes.edges.map(({ node }) => node);

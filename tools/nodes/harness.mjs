@@ -68,7 +68,7 @@ export async function startHarness({ nodes, directory, megabytes = 16, programs 
 }
 
 async function startCore(directory) {
-  const args = [join(here, 'core.mjs'), directory, CORE_ADDRESS, String(API_PORT)];
+  const args = [join(here, 'backbone.mjs'), directory, CORE_ADDRESS, String(API_PORT)];
   const child = spawn('ip', ['netns', 'exec', CORE, process.execPath, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     // Ctrl-C is ours to answer.
@@ -79,7 +79,13 @@ async function startCore(directory) {
   const gone = new Promise((resolve) => child.once('exit', resolve));
   const line = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).once('line', resolve);
-    void gone.then(() => reject(new Error(`the core did not start: ${said.slice(-5).join(' | ')}`)));
+    void gone.then(() =>
+      reject(
+        new Error(
+          `the core did not start: ${(said.find((line) => line.includes('Error')) ?? said.at(-1) ?? 'it said nothing').trim()}`,
+        ),
+      ),
+    );
   });
   return {
     ...JSON.parse(line),
