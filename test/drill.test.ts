@@ -5,9 +5,17 @@ import { createConnection, createServer, type AddressInfo, type Server } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { TOPICS } from '@tidemark/contracts';
+import { createMemoryEventLog, type EventLog } from '@tidemark/event-log';
+import { openTestHistory, type TestHistory } from '@tidemark/history/testing';
+import { startRecord } from '@tidemark/pipeline';
+import { Registry, silentLogger } from '@tidemark/service';
+import { checkTables, distinctChunks, readLog } from '../tools/drill/check.mjs';
 import { createLinks } from '../tools/drill/links.mjs';
 import { KINDS, planFaults, TARGETS } from '../tools/drill/plan.mjs';
 import { whyNoKafka } from '../tools/kafka/distribution.mjs';
+import { playLoad } from '../tools/load/play.mjs';
+import { RECORDED, untilRead } from './support/drill-stores.js';
 import { until } from './support/until.js';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -121,6 +129,75 @@ describe('a link that is cut', () => {
     expect(bytes.toString()).toBe('back');
     last.destroy();
   });
+});
+
+describe('the count at the end', () => {
+  let log: EventLog;
+  let history: TestHistory;
+  let record: ReturnType<typeof startRecord>;
+
+  beforeAll(async () => {
+    history = await openTestHistory();
+    log = await createMemoryEventLog({});
+    await log.ensureTopics(TOPICS);
+    record = startRecord({ log, history: history.history, logger: silentLogger, registry: new Registry() });
+    await record.ready;
+    const shape = { nodes: 4, processes: 50, seconds: 130, tracesPerNode: 0.5, findingsPerMinute: 6 };
+    await playLoad({ ...shape, log, paced: false, at: Date.now() - 130_000 });
+    await untilRead(log, RECORDED);
+  }, 120_000);
+  afterAll(async () => {
+    await record?.drain(2_000);
+    await log?.close(1_000);
+    await history?.close();
+  });
+
+  async function count(): Promise<string[]> {
+    const { username, password } = history.options;
+    const headers = { 'X-ClickHouse-User': username, 'X-ClickHouse-Key': password };
+    const ask = async (sql: string): Promise<string> => {
+      const response = await fetch(history.server.url, { method: 'POST', headers, body: sql });
+      const text = await response.text();
+      if (!response.ok) throw new Error(text);
+      return text.trim();
+    };
+    const { contents } = await readLog(log);
+    const { chunks } = distinctChunks(contents);
+    const ledger = { samples: new Map(), allocations: new Map(), findings: new Map() };
+    return (await checkTables({ contents, chunks, ledger, ask })).problems;
+  }
+
+  it('finds nothing wrong where nothing is, and then what is doubled, missing and different, by its name', async () => {
+    expect(await count()).toEqual([]);
+    const { connection } = history;
+    const now = 'SETTINGS mutations_sync = 1';
+    const last = (table: string, column: string, node: string) =>
+      `node = '${node}' AND ${column} = (SELECT max(${column}) FROM ${table} WHERE node = '${node}')`;
+    await connection.command('INSERT INTO findings SELECT * FROM findings LIMIT 1');
+    await connection.command(
+      `INSERT INTO device_samples SELECT * FROM device_samples WHERE node = 'load-0003' ORDER BY at LIMIT 1`,
+    );
+    await connection.command(`ALTER TABLE node_samples DELETE WHERE ${last('node_samples', 'at', 'load-0001')} ${now}`);
+    await connection.command(
+      `ALTER TABLE process_samples_1m DELETE WHERE ${last('process_samples_1m', 'pid', 'load-0000')} ${now}`,
+    );
+    await connection.command(
+      `ALTER TABLE process_samples UPDATE rss = rss + 4096 WHERE ${last('process_samples', 'at', 'load-0002')} ${now}`,
+    );
+    const problems = await count();
+    expect(problems).toContainEqual(expect.stringMatching(/^findings: .*is 2, must be 1$/));
+    expect(problems).toContainEqual(
+      expect.stringMatching(/^device_samples: node load-0003 run run-1-3-0 seq 0 .*rows/),
+    );
+    expect(problems).toContainEqual(
+      expect.stringMatching(/^node_samples: node load-0001 .*seq 129 .*0 rows instead of 1$/),
+    );
+    expect(problems).toContainEqual(
+      expect.stringMatching(/^process_samples_1m: load-0000 .*only the raw rows have it$/),
+    );
+    expect(problems).toContainEqual(expect.stringMatching(/^process_samples: node load-0002 .*other figures$/));
+    expect(problems).toContainEqual(expect.stringMatching(/^process_samples_1h: load-0002 .*rss_(last|max) is/));
+  }, 60_000);
 });
 
 /** Processes that have the directory in their arguments. */

@@ -7,6 +7,8 @@ import { checkGaps, checkLedger, checkSampleRows, distinctChunks } from './check
 import { readLedgers } from './ledger-file.mjs';
 import { readLog } from './log-contents.mjs';
 
+export { distinctChunks, readLog };
+
 /** @returns {Promise<{ problems: string[], figures: Record<string, number> }>} */
 export async function checkSystem({ system, log, ledgers, counted, expectDropped = false, say }) {
   const { ask } = system;
@@ -16,11 +18,7 @@ export async function checkSystem({ system, log, ledgers, counted, expectDropped
   const killedRuns = runsThatMayEndEarly(contents, ledger, system);
   const told = checkLedger(ledger, chunks, killedRuns);
   const gaps = checkGaps(chunks, droppedByRun(contents), killedRuns);
-  const samples = await checkSampleRows(chunks, ask);
-  const rollups = await checkRollups(ask);
-  const findings = await checkFindings(contents, ledger, ask);
-  const heartbeats = await checkHeartbeats(contents, ask);
-  const allocations = await checkAllocations(contents, ledger, ask);
+  const tables = await checkTables({ contents, chunks, ledger, ask });
   const apis = await checkApis(
     system
       .appNames()
@@ -32,8 +30,7 @@ export async function checkSystem({ system, log, ledgers, counted, expectDropped
     },
   );
   const problems = [
-    ...[disorder, told.problems, gaps.problems, samples.problems, rollups.problems].flat(),
-    ...[findings.problems, heartbeats.problems, allocations.problems, apis.problems].flat(),
+    ...[disorder, told.problems, gaps.problems, tables.problems, apis.problems].flat(),
     ...damaged.map(
       ({ topic, partition, offset, reason }) => `log: ${topic}/${partition} offset ${offset} is damaged: ${reason}`,
     ),
@@ -43,21 +40,33 @@ export async function checkSystem({ system, log, ledgers, counted, expectDropped
       .map(({ name, value }) => `${name} is ${value}`),
   ];
   const figures = {
-    ...{
-      chunks: chunks.length,
-      samples: samples.rows,
-      rollupRows: rollups.rows,
-      repeats,
-      gaps: gaps.lost,
-      unsent: told.unsent,
-    },
-    ...{ findings: findings.count, heartbeats: heartbeats.count, allocationChunks: allocations.count },
+    ...{ chunks: chunks.length, repeats, gaps: gaps.lost, unsent: told.unsent, ...tables.figures },
     deadLetters: deadLetters.length,
   };
   say(
     `${figures.chunks} chunks with ${figures.samples} samples, ${figures.findings} findings, ${figures.allocationChunks} allocation chunks, ${figures.heartbeats} heartbeats; ${repeats} chunks twice in the log; ${figures.unsent} chunks died unsent with a killed player, ${figures.gaps} missing in the log and counted`,
   );
   return { problems, figures };
+}
+
+/**
+ * What the log says against every table.
+ *
+ * @returns {Promise<{ problems: string[], figures: Record<string, number> }>}
+ */
+export async function checkTables({ contents, chunks, ledger, ask }) {
+  const samples = await checkSampleRows(chunks, ask);
+  const rollups = await checkRollups(ask);
+  const findings = await checkFindings(contents, ledger, ask);
+  const heartbeats = await checkHeartbeats(contents, ask);
+  const allocations = await checkAllocations(contents, ledger, ask);
+  return {
+    problems: [samples, rollups, findings, heartbeats, allocations].flatMap(({ problems }) => problems),
+    figures: {
+      ...{ samples: samples.rows, rollupRows: rollups.rows, findings: findings.count },
+      ...{ heartbeats: heartbeats.count, allocationChunks: allocations.count },
+    },
+  };
 }
 
 /**
