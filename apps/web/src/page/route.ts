@@ -43,7 +43,9 @@ function decoded(part: string): string | undefined {
   }
 }
 
-const link = (...parts: string[]) => `#/${parts.map(encodeURIComponent).join('/')}`;
+function link(...parts: string[]): string {
+  return `#/${parts.map((part) => encodeURIComponent(part.replace(/\p{Cs}/gu, '\ufffd'))).join('/')}`;
+}
 
 /** Addresses of the views; whatever a host chose as a name stays one part of a path. */
 export const href = {
