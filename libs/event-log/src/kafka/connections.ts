@@ -37,9 +37,7 @@ export class Connections {
   readonly #warn: Warn;
   readonly #seeds: Address[];
   readonly #nodes = new Map<number, Address>();
-  readonly #brokers = new Map<string, Broker>();
-  readonly #connecting = new Map<string, Promise<Broker>>();
-  readonly #sockets = new Map<string, Set<Socket>>();
+  readonly #links = new Map<string, Link>();
   #turn = 0;
   #closed = false;
 
@@ -91,51 +89,38 @@ export class Connections {
     for (const address of [...this.#nodes.values(), ...this.#seeds]) all.set(nameOf(address), address);
     const list = [...all.values()];
     const rotated = list.map((_, index) => list[(index + this.#turn) % list.length]!);
-    const connected = (address: Address): number => (this.#brokers.get(nameOf(address))?.isConnected() ? 0 : 1);
-    return rotated.sort((a, b) => connected(a) - connected(b));
+    const rank = (address: Address): number => (this.#links.get(nameOf(address))?.broker.isConnected() ? 0 : 1);
+    return rotated.sort((a, b) => rank(a) - rank(b));
   }
 
   async #ask(address: Address, api: string, args: object, decode?: (payload: Buffer) => unknown): Promise<Answer> {
     const name = nameOf(address);
+    if (this.#closed) throw unavailable('the connection is closed');
+    let link = this.#links.get(name);
+    if (!link) this.#links.set(name, (link = this.#create(address)));
     try {
-      const broker = await this.#connect(address);
-      const wire = broker.lookupRequest(apiKeys[api]!, requests[api]!)(args);
+      await connected(link);
+      const wire = link.broker.lookupRequest(apiKeys[api]!, requests[api]!)(args);
       const response = {
         decode: decode ? async (payload: Buffer) => decode(payload) : wire.response.decode,
         parse: async (data: unknown) => data,
       };
-      return (await broker.connectionPool.send({ ...wire, response })) as Answer;
+      return (await link.broker.connectionPool.send({ ...wire, response })) as Answer;
     } catch (error) {
+      // A broker that does not answer in time would let every later request wait as long.
+      if (this.#links.get(name) === link) this.#links.delete(name);
+      cut(link, error as Error);
       const access = accessError(error, name, this.#options);
       if (access) throw access;
-      // A broker that does not answer in time would let every later request wait as long.
-      if (error instanceof EventLogError) throw error;
-      this.#drop(name, error as Error);
       const why = reasonOf(error);
       if (!this.#closed) this.#warn(`Kafka: broker ${name} does not answer, and is asked again: ${why}`, name);
       throw unavailable(`${name}: ${why}`, error);
     }
   }
 
-  #connect(address: Address): Promise<Broker> {
-    const name = nameOf(address);
-    if (this.#closed) return Promise.reject(unavailable('the connection is closed'));
-    const known = this.#brokers.get(name);
-    if (known?.isConnected()) return Promise.resolve(known);
-    let connecting = this.#connecting.get(name);
-    if (!connecting) {
-      const broker = known ?? this.#create(address);
-      this.#brokers.set(name, broker);
-      connecting = broker.connect().then(() => broker);
-      this.#connecting.set(name, connecting);
-      const done = (): void => void this.#connecting.delete(name);
-      connecting.then(done, done);
-    }
-    return connecting;
-  }
-
-  #create({ host, port }: Address): Broker {
+  #create({ host, port }: Address): Link {
     const { clientId, tls, sasl, attemptTimeoutMs, requestTimeoutMs } = this.#options;
+    const sockets = new Set<Socket>();
     const connectionPool = new ConnectionPool({
       host,
       port,
@@ -145,7 +130,7 @@ export class Connections {
       sasl: sasl ? { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password } : null,
       clientId,
       logger: silent,
-      socketFactory: (target) => this.#open(target.host, target.port, target.onConnect),
+      socketFactory: (target) => this.#open(target.host, target.port, target.onConnect, sockets),
       connectionTimeout: attemptTimeoutMs,
       requestTimeout: requestTimeoutMs,
       enforceRequestTimeout: true,
@@ -153,15 +138,16 @@ export class Connections {
       instrumentationEmitter: null,
       reauthenticationThreshold: 10_000,
     });
-    return new Broker({
+    const broker = new Broker({
       connectionPool,
       logger: silent,
       authenticationTimeout: attemptTimeoutMs,
       allowAutoTopicCreation: false,
     });
+    return { broker, sockets, connecting: undefined };
   }
 
-  #open(host: string, port: number, onConnect: () => void): Socket {
+  #open(host: string, port: number, onConnect: () => void, sockets: Set<Socket>): Socket {
     const { tls } = this.#options;
     const socket = tls
       ? connectTls(
@@ -178,32 +164,37 @@ export class Connections {
       : connectPlain({ host, port }, onConnect);
     socket.setKeepAlive(true, 30_000);
     socket.setNoDelay(true);
-    const name = nameOf({ host, port });
-    let sockets = this.#sockets.get(name);
-    if (!sockets) this.#sockets.set(name, (sockets = new Set()));
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     if (this.#closed) socket.destroy(new Error('the connection is closed'));
     return socket;
   }
 
-  #drop(name: string, error: Error): void {
-    const broker = this.#brokers.get(name);
-    this.#brokers.delete(name);
-    this.#connecting.delete(name);
-    for (const socket of this.#sockets.get(name) ?? []) socket.destroy(error);
-    broker?.disconnect().catch(() => {});
-  }
-
   /** Cuts every socket at once, as the death of the process would; requests under way are rejected. */
   async close(): Promise<void> {
     this.#closed = true;
-    const brokers = [...this.#brokers.values()];
-    const cut = new Error('the connection is closed');
-    for (const sockets of this.#sockets.values()) for (const socket of sockets) socket.destroy(cut);
-    await Promise.allSettled(this.#connecting.values());
-    await Promise.allSettled(brokers.map((broker) => broker.disconnect()));
+    const reason = new Error('the connection is closed');
+    await Promise.all([...this.#links.values()].map((link) => cut(link, reason)));
   }
+}
+
+/** What there is of one broker: it goes as a whole, and another one takes its place. */
+interface Link {
+  broker: Broker;
+  sockets: Set<Socket>;
+  connecting: Promise<void> | undefined;
+}
+
+function connected(link: Link): Promise<void> {
+  if (link.broker.isConnected()) return Promise.resolve();
+  link.connecting ??= link.broker.connect().finally(() => (link.connecting = undefined));
+  return link.connecting;
+}
+
+async function cut(link: Link, reason: Error): Promise<void> {
+  for (const socket of link.sockets) socket.destroy(reason);
+  await Promise.allSettled([link.connecting]);
+  await link.broker.disconnect().catch(() => {});
 }
 
 function nameOf({ host, port }: Address): string {

@@ -16,6 +16,8 @@ const PAUSE = { initialMs: 50, maxMs: 2_000 };
 
 export interface MemberPorts {
   connections: Connections;
+  /** To leave by: the member's own sockets may wait for a round of the group to end. */
+  aside: Connections;
   directory: TopicDirectory;
   /** Both as the brokers know them. */
   group: string;
@@ -125,7 +127,7 @@ export class GroupMember {
     this.#membership = undefined;
     this.#rejoinWanted = false;
     const { group, topic, connections } = this.#ports;
-    const coordinator = await this.#findCoordinator();
+    const coordinator = await findCoordinator(connections, group);
     const joined = await this.#join(coordinator);
     const { memberId, generationId, leaderId, members } = joined;
     const groupAssignment = memberId === leaderId ? await this.#assign(members) : [];
@@ -140,15 +142,6 @@ export class GroupMember {
     this.#membership = { coordinator, memberId, generation: generationId };
     this.#changed.fire();
     return decodeAssignment(topic, synced['memberAssignment'] as Buffer);
-  }
-
-  async #findCoordinator(): Promise<number> {
-    const { group, connections } = this.#ports;
-    const answer = await connections.askAny('GroupCoordinator', { groupId: group, coordinatorType: 0 });
-    check(answer['errorCode'] as number, 'FindCoordinator', answer['errorMessage'] as string | null);
-    const coordinator = answer['coordinator'] as { nodeId: number; host: string; port: number };
-    connections.add(coordinator);
-    return coordinator.nodeId;
   }
 
   async #join(coordinator: number): Promise<{
@@ -300,21 +293,19 @@ export class GroupMember {
   /** What the group committed of partitions; missing where it never did. */
   async positions(partitions: readonly number[]): Promise<Map<number, CommittedPosition>> {
     const { group, topic, connections } = this.#ports;
-    const coordinator = this.#membership?.coordinator ?? (await this.#findCoordinator());
+    const coordinator = this.#membership?.coordinator ?? (await findCoordinator(connections, group));
     return readPositions(connections, coordinator, group, topic, partitions);
   }
 
   /** Leaves the group, so that others get the partitions at once; gives up at the deadline. */
   async leave(deadline: number): Promise<void> {
-    const { group, connections } = this.#ports;
+    const { group, aside } = this.#ports;
     const memberId = this.#memberId;
-    const coordinator = this.#membership?.coordinator;
     this.#end();
     if (memberId === '') return;
-    const left = (async () => {
-      const node = coordinator ?? (await this.#findCoordinator());
-      await connections.ask(node, 'LeaveGroup', { groupId: group, memberId, members: [{ memberId }] });
-    })();
+    const left = findCoordinator(aside, group).then((node) =>
+      aside.ask(node, 'LeaveGroup', { groupId: group, memberId, members: [{ memberId }] }),
+    );
     await settledBy(left, deadline).catch(() => {});
   }
 
@@ -349,6 +340,15 @@ export class GroupMember {
       { cause: error },
     );
   }
+}
+
+/** The broker that keeps a group; throws ProtocolError while none does. */
+export async function findCoordinator(connections: Connections, group: string): Promise<number> {
+  const answer = await connections.askAny('GroupCoordinator', { groupId: group, coordinatorType: 0 });
+  check(answer['errorCode'] as number, 'FindCoordinator', answer['errorMessage'] as string | null);
+  const coordinator = answer['coordinator'] as { nodeId: number; host: string; port: number };
+  connections.add(coordinator);
+  return coordinator.nodeId;
 }
 
 /** What a group committed of the partitions of a topic. */

@@ -16,12 +16,11 @@ import { backoffDelay, settledBy, sleep } from '../timing.js';
 import { Appender } from './appender.js';
 import { Connections, unavailable } from './connections.js';
 import { quietly, reasonOf, type Warn } from './failures.js';
-import { readPositions } from './group-member.js';
+import { findCoordinator, readPositions } from './group-member.js';
 import { groupName, KafkaSubscription } from './kafka-subscription.js';
 import { EARLIEST, findOffsets, LATEST } from './offsets.js';
 import { resolveKafkaOptions, type KafkaEventLogOptions, type ResolvedKafkaOptions } from './options.js';
 import { Producer } from './producer.js';
-import { check } from './protocol-errors.js';
 import { TopicDirectory } from './topic-directory.js';
 import { ensureTopics } from './topics.js';
 
@@ -147,6 +146,7 @@ export class KafkaEventLog implements EventLog {
     const subscription = new KafkaSubscription(options, {
       kafka: this.#options,
       connections,
+      aside: this.#connections,
       directory,
       deadLetter: (record, reason, tries) => this.#deadLetter(record, options, reason, tries),
       onFailure: () => void this.#counts.retries++,
@@ -195,11 +195,8 @@ export class KafkaEventLog implements EventLog {
   async #committed(topic: string, group: string, partitions: number[]): ReturnType<typeof readPositions> {
     const { prefix } = this.#options;
     const name = groupName(prefix, group, topic);
-    const answer = await this.#connections.askAny('GroupCoordinator', { groupId: name, coordinatorType: 0 });
-    check(answer['errorCode'] as number, 'FindCoordinator', answer['errorMessage'] as string | null);
-    const coordinator = answer['coordinator'] as { nodeId: number; host: string; port: number };
-    this.#connections.add(coordinator);
-    return readPositions(this.#connections, coordinator.nodeId, name, prefix + topic, partitions);
+    const coordinator = await findCoordinator(this.#connections, name);
+    return readPositions(this.#connections, coordinator, name, prefix + topic, partitions);
   }
 
   /** Asks again for a while: after the death of a broker the others take some time to elect leaders. */
@@ -241,8 +238,9 @@ export class KafkaEventLog implements EventLog {
     await Promise.all(subscriptions.map((subscription) => subscription.drain(deadlineMs)));
     this.#end();
     // A broker that does not answer must not keep the process.
-    const settled = Promise.all([...subscriptions.map((one) => one.settled()), this.#connections.close()]);
-    await settledBy(settled, Math.max(deadline, performance.now() + SOCKETS_MS));
+    const left = Promise.all(subscriptions.map((one) => one.settled()));
+    await settledBy(left, Math.max(deadline, performance.now() + SOCKETS_MS));
+    await this.#connections.close();
   }
 
   #end(): void {

@@ -5,11 +5,12 @@ import { PartitionSession } from '../partition-session.js';
 import type { ResolvedSubscribeOptions } from '../subscribe-options.js';
 import { backoffDelay, settledBy, sleep } from '../timing.js';
 import type { Share } from './assigner.js';
+import { findBeginning, type BeginningPorts } from './beginning.js';
 import type { Connections } from './connections.js';
 import { warnUnlessAway, type Warn } from './failures.js';
 import { Fetcher } from './fetcher.js';
 import { GroupMember, revoked } from './group-member.js';
-import { EARLIEST, findOffsets, LATEST } from './offsets.js';
+import { findBounds } from './offsets.js';
 import type { ResolvedKafkaOptions } from './options.js';
 import { PartitionFeed } from './partition-feed.js';
 import type { FetchedRecord } from './record-batch.js';
@@ -19,13 +20,14 @@ import type { TopicDirectory } from './topic-directory.js';
 const LEAVE_MS = 1_000;
 /** `offset.metadata.max.bytes` of a broker, by default. */
 const MAX_METADATA_BYTES = 4096;
-/** A change of leaders takes this many tries without being worth a word. */
-const PATIENT_TRIES = 5;
+const TOGETHER_MS = 300;
 const PAUSE = { initialMs: 50, maxMs: 2_000 };
 
 export interface KafkaSubscriptionPorts {
   kafka: ResolvedKafkaOptions;
   connections: Connections;
+  /** Sockets of the log, for what must not wait behind a request of the subscription. */
+  aside: Connections;
   directory: TopicDirectory;
   deadLetter(record: LogRecord, reason: unknown, tries: number): Promise<void>;
   onFailure(error: unknown): void;
@@ -63,6 +65,7 @@ export class KafkaSubscription implements Subscription {
   readonly #lost = new Map<number, Promise<void>>();
   readonly #running = new Set<Promise<void>>();
   readonly #ended = new AbortController();
+  #releasing = 0;
   #fail: (error: unknown) => void = () => {};
   #makeReady: () => void = () => {};
   #commitTimer: NodeJS.Timeout | undefined;
@@ -103,9 +106,10 @@ export class KafkaSubscription implements Subscription {
   }
 
   #createMember(): GroupMember {
-    const { kafka, connections, directory, warn } = this.#ports;
+    const { kafka, connections, aside, directory, warn } = this.#ports;
     return new GroupMember({
       connections,
+      aside,
       directory,
       group: groupName(kafka.prefix, this.#options.group, this.#options.topic),
       topic: this.#topic,
@@ -172,7 +176,7 @@ export class KafkaSubscription implements Subscription {
   async #serve(slot: Slot, from: number | undefined, started: () => void): Promise<void> {
     // The handler of an earlier time ends before the next one begins.
     await this.#lost.get(slot.partition);
-    const begin = await this.#beginning(slot, from);
+    const begin = await findBeginning(slot.partition, from, this.#beginningPorts(slot));
     if (!begin || slot.abort.signal.aborted) return;
     const session = this.#createSession(slot, begin.committed, begin.position);
     slot.session = session;
@@ -189,46 +193,18 @@ export class KafkaSubscription implements Subscription {
     }
   }
 
-  /** Where to begin, tried until it is known or the partition is closed. */
-  async #beginning(
-    slot: Slot,
-    from: number | undefined,
-  ): Promise<{ committed: CommittedPosition | undefined; position: number } | undefined> {
-    const { signal } = slot.abort;
-    for (let attempt = 1; !signal.aborted; attempt++) {
-      try {
-        const committed = (await this.#member?.positions([slot.partition]))?.get(slot.partition);
-        if (from !== undefined) {
-          return { committed: committed && { ...committed, offset: Math.min(committed.offset, from) }, position: from };
-        }
-        if (committed) return { committed, position: committed.offset };
-        const position = await this.#firstOffset(slot.partition);
-        if (!this.#member || this.#options.from === 'earliest') return { committed, position };
-        // What the next owner would find at its own time is not what this one found.
-        await this.#member.commit(slot.partition, { offset: position, metadata: '' }, () => slot.mine);
-        return { committed, position };
-      } catch (error) {
-        if (signal.aborted) return undefined;
-        if (error instanceof EventLogError && !error.retriable) throw error;
-        const name = `${this.#topic}[${slot.partition}]`;
-        if (attempt > PATIENT_TRIES)
-          warnUnlessAway(this.#ports.warn, error, `Kafka: ${name} cannot begin`, `begin of ${name}`);
-        await this.#ports.directory.refresh(this.#topic).catch(() => {});
-        await sleep(backoffDelay(attempt, PAUSE), signal);
-      }
-    }
-    return undefined;
-  }
-
-  async #firstOffset(partition: number): Promise<number> {
-    const { from } = this.#options;
-    const time = from === 'earliest' ? EARLIEST : from === 'latest' ? LATEST : Date.now() - from.sinceMs;
-    return this.#offset(partition, time);
-  }
-
-  async #offset(partition: number, time: number): Promise<number> {
-    const { connections, directory } = this.#ports;
-    return (await findOffsets(connections, directory, this.#topic, [partition], time)).get(partition)!;
+  #beginningPorts(slot: Slot): BeginningPorts {
+    const { connections, directory, warn } = this.#ports;
+    return {
+      connections,
+      directory,
+      topic: this.#topic,
+      from: this.#options.from,
+      member: this.#member,
+      stillMine: () => slot.mine,
+      signal: slot.abort.signal,
+      warn,
+    };
   }
 
   #createSession(slot: Slot, committed: CommittedPosition | undefined, position: number): PartitionSession {
@@ -293,7 +269,12 @@ export class KafkaSubscription implements Subscription {
     const slot = this.#slots.get(feed.partition);
     const name = `${this.#topic}[${feed.partition}]`;
     try {
-      const [start, end] = [await this.#offset(feed.partition, EARLIEST), await this.#offset(feed.partition, LATEST)];
+      const { start, end } = await findBounds(
+        this.#ports.connections,
+        this.#ports.directory,
+        this.#topic,
+        feed.partition,
+      );
       if (slot?.feed !== feed || !slot.mine) return;
       if (feed.position < start) {
         onDropped(start - feed.position);
@@ -314,7 +295,12 @@ export class KafkaSubscription implements Subscription {
   #release(slot: Slot): void {
     if (slot.closing) return;
     this.#ports.onRebalance();
-    void this.#close(slot, 'revoked').then(() => this.#member?.rejoin());
+    this.#releasing++;
+    void this.#close(slot, 'revoked').then(async () => {
+      // Those that close together are handed on together; one that takes its time does not hold up the others.
+      if (--this.#releasing > 0) await sleep(TOGETHER_MS, this.#ended.signal);
+      this.#member?.rejoin();
+    });
   }
 
   /** Lets the handler end while the partition is still this member's; then it is not any more. */

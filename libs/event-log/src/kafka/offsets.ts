@@ -1,6 +1,5 @@
 import type { Connections } from './connections.js';
-import { check } from './protocol-errors.js';
-import { ProtocolError, Code } from './protocol-errors.js';
+import { check, Code, ProtocolError } from './protocol-errors.js';
 import type { TopicDirectory } from './topic-directory.js';
 
 /** In place of a time: the oldest record there is, or the one that will be written next. */
@@ -26,6 +25,18 @@ export async function findOffsets(
     }
   }
   return found;
+}
+
+/** The first offset that a partition still has, and the one that will be written next. */
+export async function findBounds(
+  connections: Connections,
+  directory: TopicDirectory,
+  topic: string,
+  partition: number,
+): Promise<{ start: number; end: number }> {
+  const start = await findOffsets(connections, directory, topic, [partition], EARLIEST);
+  const end = await findOffsets(connections, directory, topic, [partition], LATEST);
+  return { start: start.get(partition)!, end: end.get(partition)! };
 }
 
 async function listOffsets(
