@@ -24,6 +24,8 @@ export async function findContainers(wanted: readonly ('kafka' | 'clickhouse')[]
   if (host === undefined) found.why = whyNoEngine() ?? 'no Docker engine answers: npm run images starts one';
   else {
     process.env['DOCKER_HOST'] = host;
+    // Ports are published on this address; `localhost` may be the one of IPv6.
+    if (host.startsWith('unix:')) process.env['TESTCONTAINERS_HOST_OVERRIDE'] ??= '127.0.0.1';
     const choices = { kafka: TIDEMARK_KAFKA_IMAGE, clickhouse: TIDEMARK_CLICKHOUSE_IMAGE };
     for (const name of wanted) {
       found[name] = choices[name] || (await localOrOfficial(host, name));

@@ -1,4 +1,3 @@
-import { createServer, type AddressInfo } from 'node:net';
 import type { EventLog } from '@tidemark/event-log';
 import { createKafkaEventLog } from '@tidemark/event-log/kafka';
 import { GenericContainer, Wait, type StartedTestContainer } from 'testcontainers';
@@ -6,20 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { quick } from '../support/kafka-log.js';
 import { until } from '../support/until.js';
 import { findContainers } from './engine.js';
+import { freePorts } from './free-ports.js';
 
 const containers = await findContainers(['kafka']);
 const TOPIC = 'numbers';
 const KEYS = 5;
 const START_MS = 180_000;
-
-/** A broker advertises the port that its clients use, so that port is chosen before it starts. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** The variables of the image apache/kafka. */
 function settingsOf(port: number): Record<string, string> {
@@ -47,7 +38,8 @@ describe.skipIf(containers.why !== undefined)('a broker of Kafka in a container'
   let log: EventLog;
   let address = '';
   beforeAll(async () => {
-    const port = await freePort();
+    // A broker advertises the port that its clients use, so that port is chosen before it starts.
+    const [port] = (await freePorts(1)) as [number];
     address = `127.0.0.1:${port}`;
     broker = await new GenericContainer(containers.kafka)
       .withEnvironment(settingsOf(port))
@@ -56,7 +48,7 @@ describe.skipIf(containers.why !== undefined)('a broker of Kafka in a container'
       .withStartupTimeout(START_MS)
       .start();
     log = await createKafkaEventLog({ ...quick([address]), connectTimeoutMs: START_MS });
-    await log.ensureTopics([{ name: TOPIC, partitions: 3, cleanup: 'delete' }]);
+    await log.ensureTopics([{ name: TOPIC, partitions: 3, cleanup: 'delete', retentionMs: 3_600_000 }]);
   }, START_MS + 30_000);
   afterAll(async () => {
     await log?.close(5_000);
