@@ -4,6 +4,7 @@ import {
   Topic,
   TOPICS,
   type Finding,
+  type ProcessKey,
   type SampleChunk,
 } from '@tidemark/contracts';
 import { createMemoryEventLog, type EventLog } from '@tidemark/event-log';
@@ -13,7 +14,7 @@ import { createSimulatedHost, type SimulatedHost } from '@tidemark/live/simulate
 import { Registry, silentLogger } from '@tidemark/service';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { DetectorHistory, KeptMinima, KeptSeries } from './detector-history.js';
-import { startDetect, type DetectStage } from './start-detect.js';
+import { startDetect, type DetectDeps, type DetectStage } from './start-detect.js';
 
 const MIB = 1024 * 1024;
 const T0 = Date.parse('2026-01-31T12:00:00Z');
@@ -59,7 +60,7 @@ function createKept() {
 }
 
 /** A member of the group that can be killed: from then on nothing of what it does arrives anywhere. */
-async function startMember(log: EventLog, history: DetectorHistory) {
+async function startMember(log: EventLog, history: DetectorHistory, times: DetectDeps['times'] = {}) {
   let dead = false;
   const never = new Promise<never>(() => {});
   const alive =
@@ -70,10 +71,11 @@ async function startMember(log: EventLog, history: DetectorHistory) {
     log: { ...bound(log), append: alive((records) => log.append(records)) },
     history: { ...history, saveSeries: alive((rows) => history.saveSeries(rows)) },
     ...{ profile: DEMO_PROFILE, logger: silentLogger, registry: new Registry() },
-    times: { everyMs: 100, lookMs: 10, idleMs: 50 },
+    times: { everyMs: 100, lookMs: 10, idleMs: 50, ...times },
   });
   await stage.ready;
   return {
+    status: (key: ProcessKey) => stage.status(key),
     drain: () => stage.drain(10_000),
     async kill() {
       dead = true;
@@ -118,7 +120,6 @@ describe('processors that take over from one another', { timeout: 120_000 }, () 
   /** Lets the hosts live with two members, one of which goes at each of the given rounds. Gives what was told. */
   async function play(disturbances: ReadonlyMap<number, Disturbance>): Promise<Finding[]> {
     log = await createMemoryEventLog({ rebalanceTimeoutMs: 5_000, retry: { initialMs: 5, maxMs: 20 } });
-    const running = log;
     await log.ensureTopics(TOPICS.map((topic) => ({ ...topic, partitions: 3 })));
     const kept = createKept();
     const members = [await startMember(log, kept.history), await startMember(log, kept.history)];
@@ -138,12 +139,7 @@ describe('processors that take over from one another', { timeout: 120_000 }, () 
       await members.shift()![disturbance]();
       members.push(await startMember(log, kept.history));
     }
-    await vi.waitFor(
-      async () => {
-        for (const { lag } of await running.lag(Topic.Samples, 'detect')) expect(lag).toBe(0);
-      },
-      { timeout: 60_000, interval: 20 },
-    );
+    await caughtUp(log);
     const told = await readFindings(log);
     await Promise.all(members.map((member) => member.drain()));
     await log.close(200);
@@ -175,6 +171,53 @@ describe('processors that take over from one another', { timeout: 120_000 }, () 
       const late = (first.get(`${id} ${state}`) ?? Infinity) - at;
       expect(Math.abs(late), `${id} ${state}`).toBeLessThanOrEqual(KEYFRAME_EVERY * 1_000 * 2);
     }
+  });
+
+  it('go on judging while history is away, and know again what was before when it is back', async () => {
+    log = await createMemoryEventLog({ retry: { initialMs: 5, maxMs: 20 } });
+    const running = log;
+    await log.ensureTopics(TOPICS);
+    const kept = createKept();
+    let away = false;
+    const history: DetectorHistory = {
+      loadSeries: (node, boot) => (away ? Promise.reject(new Error('away')) : kept.history.loadSeries(node, boot)),
+      saveSeries: (rows) => (away ? Promise.reject(new Error('away')) : kept.history.saveSeries(rows)),
+      loadMinima: async () => [],
+    };
+    const host = createSimulatedHost('host-0');
+    const judge = async (first: number, last: number): Promise<void> => {
+      for (let round = first; round < last; round++) {
+        live(host, round, 0);
+        const chunks = host.round(T0 + round * 1_000, { keyframe: round % KEYFRAME_EVERY === 0 });
+        await running.append(
+          chunks.map((one) => ({ topic: Topic.Samples, key: host.node, ...encodeSampleChunk(one) })),
+        );
+      }
+    };
+    const before = await startMember(log, history);
+    await judge(0, 90);
+    await caughtUp(log);
+    await before.drain();
+    const told = await readFindings(log);
+    const suspected = told.find(({ process, state }) => process?.pid === 1 && state === 'SUSPECTED')!;
+    expect(suspected).toBeDefined();
+    const { key } = suspected.process!;
+
+    away = true;
+    const member = await startMember(log, history, { waitForHistoryMs: 100, askAgainMs: 20 });
+    const state = (): string | undefined => member.status(key)?.state;
+    await judge(90, 101);
+    await vi.waitFor(() => expect(state()).toBe('LEARNING'), { timeout: 20_000, interval: 10 });
+    away = false;
+    for (let round = 101; state() === 'LEARNING' && round < 125; round++) {
+      await judge(round, round + 1);
+      await pause(50);
+    }
+    await vi.waitFor(() => expect(state()).toBe('SUSPECTED'), { timeout: 20_000, interval: 10 });
+    await caughtUp(log);
+    const ids = new Set((await readFindings(log)).filter(({ process }) => process?.pid === 1).map(({ id }) => id));
+    expect(ids).toEqual(new Set([suspected.id]));
+    await member.drain();
   });
 
   it.each([1, 2, 3, 4])(
@@ -236,4 +279,13 @@ function groupById(findings: readonly Finding[]): Map<string, Finding[]> {
   const groups = new Map<string, Finding[]>();
   for (const finding of findings) groups.set(finding.id, [...(groups.get(finding.id) ?? []), finding]);
   return groups;
+}
+
+async function caughtUp(log: EventLog): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      for (const { lag } of await log.lag(Topic.Samples, 'detect')) expect(lag).toBe(0);
+    },
+    { timeout: 60_000, interval: 20 },
+  );
 }
