@@ -1,9 +1,10 @@
 import { useEffect } from 'preact/hooks';
+import { alerts } from './api/alerts.js';
 import { STATUS } from './api/queries.js';
 import { clockAhead, token } from './api/session.js';
 import type { FindingCounts } from './api/types.js';
 import { useQuery } from './api/use-query.js';
-import { count } from './format.js';
+import { count, counted } from './format.js';
 import { Alerts } from './part/alerts.js';
 import { Connection } from './part/connection.js';
 import { TokenForm } from './part/token-form.js';
@@ -32,7 +33,7 @@ export function App() {
       <Header route={route} />
       <Connection />
       <TokenForm />
-      <main tabIndex={-1}>
+      <main tabIndex={-1} class={alerts.value.length > 0 ? 'alerted' : ''}>
         <View key={keyOf(route)} route={route} />
       </main>
       <Alerts />
@@ -93,7 +94,7 @@ function Header({ route }: { route: Route }) {
         </a>
       </nav>
       <span class="quiet version">
-        {data ? `${count(data.cluster.nodesReporting)} of ${count(data.cluster.nodesExpected)} nodes` : ''}
+        {data ? `${count(data.cluster.nodesReporting)} of ${counted(data.cluster.nodesExpected, 'node')}` : ''}
       </span>
       {token.value !== '' && <TokenForm.Forget />}
     </header>

@@ -6,7 +6,8 @@ import { Name, Time } from './basics.js';
 import { Subject, toneOf } from './finding-card.js';
 import { LeakBadge } from './state.js';
 
-const SHOWN = 4;
+/** More would lie over what somebody is at work with. */
+const SHOWN = 2;
 
 /** Findings as they come in; each stays until somebody puts it away. */
 export function Alerts() {
@@ -45,10 +46,12 @@ function Toast({ finding }: { finding: Finding }) {
           <Subject finding={finding} />
         </strong>
       </p>
-      <p>
+      <p class="clipped">
         <Name text={finding.message} long />
       </p>
-      <a href={href.finding(finding.id)}>Evidence and acknowledgement</a>
+      <a href={href.finding(finding.id)} onClick={() => putAway(finding.id)}>
+        Evidence and acknowledgement
+      </a>
     </div>
   );
 }

@@ -28,17 +28,19 @@ export function Pager(props: {
   shown: number;
   total: number | null;
   pageInfo: { hasNextPage: boolean; endCursor: string | null } | undefined;
-  what: string;
+  /** One of what is listed, and several. */
+  what: readonly [one: string, many: string];
 }) {
-  const { paging, pageSize, shown, total, pageInfo, what } = props;
+  const { paging, pageSize, shown, total, pageInfo } = props;
+  const [one, many] = props.what;
   const first = paging.depth * pageSize + 1;
   const range = shown === 0 ? 'none' : `${count(first)} to ${count(first + shown - 1)}`;
   const isWhole = paging.depth === 0 && !pageInfo?.hasNextPage;
   return (
-    <nav class="pager" aria-label={`Pages of ${what}`}>
+    <nav class="pager" aria-label={`Pages of ${many}`}>
       <span aria-live="polite">
         {isWhole ? count(shown) : range}
-        {total !== null && !isWhole ? ` of ${count(total)}` : ''} {what}
+        {total !== null && !isWhole ? ` of ${count(total)}` : ''} {isWhole && shown === 1 ? one : many}
       </span>
       {!isWhole && (
         <span class="buttons">

@@ -49,7 +49,7 @@ export function ProcessList(props: { node: string } | { program: string }) {
         shown={page?.nodes.length ?? 0}
         total={page?.totalCount ?? null}
         pageInfo={page?.pageInfo}
-        what="processes"
+        what={['process', 'processes']}
       />
       <Problems problems={problems} />
     </Section>

@@ -113,7 +113,7 @@ export function FindingsView() {
         shown={page?.nodes.length ?? 0}
         total={page?.totalCount ?? null}
         pageInfo={page?.pageInfo}
-        what="findings"
+        what={['finding', 'findings']}
       />
     </>
   );

@@ -64,7 +64,7 @@ export function NodeTable() {
         shown={data?.nodes.nodes.length ?? 0}
         total={data?.nodes.totalCount ?? null}
         pageInfo={data?.nodes.pageInfo}
-        what="nodes"
+        what={['node', 'nodes']}
       />
       <Problems problems={problems} />
     </Section>
