@@ -24,6 +24,8 @@ them off by turns, as the seed has it; heals everything and checks that history 
 `;
 
 const MOST_TOLD = 40;
+// Brokers that live for minutes do not win back what the second compiler takes.
+process.env._JAVA_OPTIONS ??= '-XX:TieredStopAtLevel=1';
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {

@@ -11,7 +11,7 @@ export async function runFaults({ plan, parts, links, say, signal }) {
   const startedAt = Date.now();
   const seconds = () => (Date.now() - startedAt) / 1000;
   const told = (line) => say(`${seconds().toFixed(1).padStart(6)} s  ${line}`);
-  await Promise.all(
+  const ends = await Promise.allSettled(
     plan.map(async (fault) => {
       await pause(Math.max(0, fault.at * 1000 - (Date.now() - startedAt)));
       if (signal.aborted) return;
@@ -25,6 +25,9 @@ export async function runFaults({ plan, parts, links, say, signal }) {
       told(`${fault.part} is back`);
     }),
   );
+  // None is left behind: what another one undoes would start parts anew while everything is being stopped.
+  const failed = ends.find(({ status }) => status === 'rejected');
+  if (failed) throw failed.reason;
 }
 
 /** Gives what undoes it. */

@@ -93,7 +93,7 @@ function signal(pid, name) {
 }
 
 /** Processes that a process has started, and those that these have. */
-function descendants(pid) {
+export function descendants(pid) {
   if (pid === undefined) return [];
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);

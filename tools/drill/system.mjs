@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startKafka } from '../kafka/cluster.mjs';
 import { createLinks } from './links.mjs';
-import { createPart } from './part.mjs';
+import { createPart, descendants } from './part.mjs';
 
 const root = join(fileURLToPath(new URL('.', import.meta.url)), '..', '..');
 const PASSWORD = 'drill';
@@ -28,6 +28,8 @@ export function createSystem(options) {
   const ports = {};
   const links = createLinks({ names });
   let kafka;
+  let starting;
+  let over = false;
   let addresses = [];
   let clickhousePort;
 
@@ -55,11 +57,13 @@ export function createSystem(options) {
       ...['--admin-password', PASSWORD, '--reader-password', `${PASSWORD}-reader`, '--memory-mb', '2048'],
     ]);
     clickhouse.start();
-    kafka = await startKafka({
+    starting = startKafka({
       ...{ directory: join(directory, 'kafka'), brokers: count, advertise: addresses, say: () => {} },
       // A broker that comes back shall not wait for others for long.
       properties: { 'controlled.shutdown.enable': 'false', 'replica.lag.time.max.ms': '10000' },
     });
+    kafka = await starting;
+    if (over) throw new Error('stopped');
     for (const broker of kafka.brokers) parts[`broker-${broker.id}`] = brokerPart(broker);
     await until(async () => (await ask('SELECT 1')) === '1', 'ClickHouse');
   }
@@ -86,6 +90,7 @@ export function createSystem(options) {
 
     async function addApp(app, name, environment, more = []) {
       ports[name] = await freePort();
+      if (over) throw new Error('stopped');
       const main = join(root, 'apps', app, 'dist', 'main.js');
       if (!existsSync(main)) throw new Error(`apps/${app} is not built: run npm run setup`);
       const port = { [`TIDEMARK_${portSetting[app]}_PORT`]: String(ports[name]) };
@@ -159,13 +164,34 @@ export function createSystem(options) {
       for (const name of appNames()) await until(() => isReady(url(name)), name, parts[name]);
     },
     async stop() {
-      const apps = Object.entries(parts).filter(([name]) => !name.startsWith('broker-') && name !== 'clickhouse');
-      await Promise.all(apps.map(([, part]) => part.kill()));
-      await parts['clickhouse']?.kill();
-      await Promise.all((kafka?.brokers ?? []).map((broker) => broker.kill()));
+      const all = Object.values(parts);
+      await Promise.all(all.map((part) => part.kill()));
+      over = true;
+      // Brokers that are only being started belong to nobody yet.
+      await killUntilSettled(starting);
+      const cluster = await starting?.catch(() => undefined);
+      await Promise.all((cluster?.brokers ?? []).map((broker) => broker.kill()));
       await links.close();
     },
   };
+}
+
+/** Kills what a promise still waits for, until it is settled. */
+async function killUntilSettled(promise) {
+  let settled = promise === undefined;
+  const done = promise?.catch(() => {}).then(() => (settled = true));
+  while (!settled) {
+    for (const pid of descendants(process.pid)) kill(pid);
+    await Promise.race([done, pause(100)]);
+  }
+}
+
+function kill(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** A broker with the manners of every other part. */
