@@ -80,7 +80,7 @@ describe.skipIf(noKafka)(`while brokers are killed${noKafka ? ` (${noKafka})` : 
     return log;
   };
   beforeAll(async () => {
-    const properties = { 'broker.session.timeout.ms': '3000', 'broker.heartbeat.interval.ms': '500' };
+    const properties = { 'broker.session.timeout.ms': '5000', 'broker.heartbeat.interval.ms': '500' };
     cluster = await startTestCluster({ brokers: 3, properties });
   }, 180_000);
   afterAll(async () => {

@@ -40,6 +40,11 @@ export function serverProperties(broker) {
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': 1000,
     'auto.create.topics.enable': false,
+    // On a busy machine a broker may wait long for its turn: that is not to look like its death.
+    'controller.quorum.election.timeout.ms': 3000,
+    'controller.quorum.fetch.timeout.ms': 6000,
+    'controller.quorum.request.timeout.ms': 6000,
+    'initial.broker.registration.timeout.ms': 180_000,
     ...(secure && security(secure)),
     ...broker.properties,
   });
