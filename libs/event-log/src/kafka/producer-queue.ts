@@ -27,6 +27,8 @@ export interface Batch {
   attempts: number;
   /** True when a broker may have it without having said so. */
   inDoubt: boolean;
+  /** True when its bytes are its own. */
+  copied: boolean;
 }
 
 /** Messages of one partition, in the order of the calls of `append`; one batch of them is under way at a time. */
@@ -94,7 +96,10 @@ export class PartitionQueue {
     const head = this.#head;
     if (!head || !head.chunks.every(({ chunk }) => chunk.settled)) return;
     if (!head.inDoubt && !this.busy) this.#head = undefined;
-    else for (const message of head.messages) message.value &&= Buffer.from(message.value);
+    else if (!head.copied) {
+      head.copied = true;
+      for (const message of head.messages) message.value &&= Buffer.from(message.value);
+    }
   }
 
   #gather(maxBytes: number, maxChunks: number): Batch | undefined {
@@ -127,7 +132,16 @@ export class PartitionQueue {
       break;
     }
     if (messages.length === 0) return undefined;
-    return { messages, chunks, bytes, sequence: undefined, producer: undefined, attempts: 0, inDoubt: false };
+    return {
+      messages,
+      chunks,
+      bytes,
+      sequence: undefined,
+      producer: undefined,
+      attempts: 0,
+      inDoubt: false,
+      copied: false,
+    };
   }
 }
 
