@@ -1,3 +1,4 @@
+import './young-generation.js';
 import { configOrExit, runApp } from '@tidemark/service';
 import { readConfig, USAGE } from './config.js';
 import { startCollector } from './start.js';

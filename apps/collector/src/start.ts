@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { createSymbolizer, openTrace, sweepRunDirectories } from '@tidemark/alloc-trace';
-import { createControlChannel } from '@tidemark/control';
 import { createKafkaEventLog } from '@tidemark/event-log/kafka';
 import {
   createProcessLookup,
@@ -64,6 +63,8 @@ async function traceWhenOpen(
   health['trace'] = () => ({ live: true, ready: false, detail: 'waiting for the event log' });
   await opened;
   if (!stopping.aborted) {
+    // Takes as long to load as all the rest, and is not needed for the first sample.
+    const { createControlChannel } = await import('@tidemark/control');
     const { procRoot, redact, commandLineLength } = config.collect;
     const symbolizer = createSymbolizer();
     lifecycle.add({ name: 'symbolizer', stop: () => symbolizer.close() });
