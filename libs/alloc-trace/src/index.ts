@@ -14,6 +14,6 @@ export * from './symbols/index.js';
 export * from './trace-source.js';
 export { findProgram, whyNotPreloadable, type PreloadableOptions } from './traceable/preloadable.js';
 export * from './traceable/refusal.js';
-export { traceMeans, whyNotTraceable, type Means, type MeansOptions } from './traceable/trace-means.js';
+export { traceMeans, type Means, type MeansOptions } from './traceable/trace-means.js';
 export * from './profile/index.js';
 export * from './uprobes/index.js';

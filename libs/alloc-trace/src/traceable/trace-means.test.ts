@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
-import { traceMeans, whyNotTraceable } from './trace-means.js';
+import type { Refusal } from './refusal.js';
+import { traceMeans, type MeansOptions } from './trace-means.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-means-'));
 const running: ChildProcess[] = [];
@@ -26,10 +27,15 @@ function run(command: string, ...words: string[]): number {
   return child.pid!;
 }
 
+function refusalOf(pid: number, options: MeansOptions = {}): Refusal | null {
+  const found = traceMeans(pid, options);
+  return found.means === null ? found.refusal : null;
+}
+
 describe('how a process can be traced', () => {
   it('names a process that is not there', () => {
     const { pid } = spawnSync('/bin/true');
-    expect(whyNotTraceable(pid)).toMatchObject({ code: 'NO_PROCESS', sentence: `There is no process ${pid}.` });
+    expect(refusalOf(pid)).toMatchObject({ code: 'NO_PROCESS', sentence: `There is no process ${pid}.` });
   });
 
   it('names a zombie', async () => {
@@ -40,11 +46,11 @@ describe('how a process can be traced', () => {
     const text = await new Promise<string>((resolve) => parent.stdout.once('data', (bytes) => resolve(String(bytes))));
     const zombie = Number(text);
     while (!/\) Z /.test(readFileSync(`/proc/${zombie}/stat`, 'latin1'))) await sleep(10);
-    expect(whyNotTraceable(zombie)).toMatchObject({ code: 'ZOMBIE' });
+    expect(refusalOf(zombie)).toMatchObject({ code: 'ZOMBIE' });
   });
 
   it.skipIf(kernelThread === undefined)('names a thread of the kernel', () => {
-    expect(whyNotTraceable(Number(kernelThread))).toMatchObject({ code: 'KERNEL_THREAD' });
+    expect(refusalOf(Number(kernelThread))).toMatchObject({ code: 'KERNEL_THREAD' });
   });
 
   it.skipIf(noCompiler)('names a static program', async () => {
@@ -54,7 +60,7 @@ describe('how a process can be traced', () => {
     execFileSync('cc', ['-static', '-o', program, source]);
     const pid = run(program);
     await sleep(50);
-    expect(whyNotTraceable(pid)).toMatchObject({
+    expect(refusalOf(pid)).toMatchObject({
       code: 'STATIC',
       sentence: expect.stringContaining(program) as string,
     });
@@ -75,15 +81,15 @@ describe('how a process can be traced', () => {
 
     it('names a kernel without uprobes, and tracefs that is not mounted', () => {
       const pid = run('sleep', '60');
-      expect(whyNotTraceable(pid, { tracefs: [fakeTracefs('old', 'trace')] })).toMatchObject({ code: 'NO_UPROBES' });
-      expect(whyNotTraceable(pid, { tracefs: [join(folder, 'nowhere')] })).toMatchObject({
+      expect(refusalOf(pid, { tracefs: [fakeTracefs('old', 'trace')] })).toMatchObject({ code: 'NO_UPROBES' });
+      expect(refusalOf(pid, { tracefs: [join(folder, 'nowhere')] })).toMatchObject({
         code: 'NO_TRACEFS',
         sentence: expect.stringContaining('mount -t tracefs') as string,
       });
     });
 
     it('names missing rights: the process of somebody else', () => {
-      expect(asNobody(() => whyNotTraceable(1))).toMatchObject({ code: 'NO_PRIVILEGE' });
+      expect(asNobody(() => refusalOf(1))).toMatchObject({ code: 'NO_PRIVILEGE' });
     });
   });
 });

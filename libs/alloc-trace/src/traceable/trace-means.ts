@@ -33,12 +33,6 @@ export function traceMeans(pid: number, options: MeansOptions = {}): Means {
   return reason === null ? { means: 'UPROBES' } : { means: null, refusal: reason };
 }
 
-/** Why a running process cannot be traced by any means; null when it can. */
-export function whyNotTraceable(pid: number, options: MeansOptions = {}): Refusal | null {
-  const found = traceMeans(pid, options);
-  return found.means === null ? found.refusal : null;
-}
-
 function whyNoProcess(procRoot: string, pid: number): Refusal | null {
   let stat: ReturnType<typeof parseStat>;
   try {
