@@ -38,7 +38,8 @@ async function ask(
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
   const { username, password } = server.users.admin;
   const all = { 'X-ClickHouse-User': username, 'X-ClickHouse-Key': password, ...headers };
-  const response = await fetch(url, { method, headers: all, ...(method === 'POST' ? { body: sql } : {}) });
+  const body = typeof sql === 'string' ? sql : new Uint8Array(sql);
+  const response = await fetch(url, { method, headers: all, ...(method === 'POST' ? { body } : {}) });
   return { status: response.status, headers: response.headers, body: await response.text() };
 }
 
