@@ -18,6 +18,8 @@ export interface RememberedLedger {
   ledger: SiteLedger;
   allocations: number;
   sites: readonly number[];
+  /** Data time of the newest look that it judged, epoch milliseconds. */
+  until: number;
 }
 
 /** The state of sites is kept beside that of their processes, under a boot of its own. */
@@ -50,7 +52,8 @@ export async function rememberLedgers(
       const row = JSON.parse(text) as Omit<KeptLedger, 'key' | 'at'>;
       if (row.trace !== trace) return undefined;
       const sites = row.snapshot.sites.map(({ site }) => site);
-      return { ledger: reviveSiteLedger(row.snapshot, profile), allocations: Number(row.allocations), sites };
+      const ledger = reviveSiteLedger(row.snapshot, profile);
+      return { ledger, allocations: Number(row.allocations), sites, until: row.snapshot.at ?? -Infinity };
     } catch (error) {
       logger.debug({ node, pid, error: (error as Error).message }, 'kept judgement of sites cannot be used');
       return undefined;

@@ -9,7 +9,7 @@ import {
   type Survivor,
 } from '@tidemark/contracts';
 import type { SiteLedger, SiteVerdict } from '@tidemark/leak';
-import type { KeptLedger } from './kept-ledgers.js';
+import type { KeptLedger, RememberedLedger } from './kept-ledgers.js';
 import type { Look } from './look-assembly.js';
 import { isSuspicion, siteFinding } from './site-findings.js';
 
@@ -37,7 +37,7 @@ export interface MatchedProcess {
 export interface MatchedProcessDeps {
   first: AllocationChunk;
   /** Of an earlier life of this stage; its judgements were told. */
-  remembered: { ledger: SiteLedger; allocations: number; sites: readonly number[] } | undefined;
+  remembered: RememberedLedger | undefined;
   createLedger(): SiteLedger;
 }
 
@@ -104,12 +104,14 @@ function isDue(at: number, before: number, firstAt: number): boolean {
 
 function take(state: State, { chunk, offset }: Look): Finding[] {
   const before = state.newest.at;
+  // A restart reads from the keyframe on what the ledger that was kept has judged already.
+  const isRead = chunk.at <= (state.remembered?.until ?? -Infinity);
   if (chunk.keyframe) {
     for (const known of [state.sites, state.stacks, state.survivors]) known.clear();
     state.keyframeOffset = offset;
-    if (chunk.totals.allocations < state.allocations) state.ledger = state.createLedger();
+    if (!isRead && chunk.totals.allocations < state.allocations) state.ledger = state.createLedger();
   }
-  state.allocations = chunk.totals.allocations;
+  if (!isRead) state.allocations = chunk.totals.allocations;
   // The lists are in the maps from here on.
   state.newest = { ...chunk, sites: [], stacks: [], survivors: [], freed: [] };
   for (const figures of chunk.sites) state.sites.set(figures.site, figures);
