@@ -54,7 +54,7 @@ describe('migrating an empty database', () => {
 
   it(
     'ends as one run would, when several do it at once and each is killed at a statement, whichever',
-    { timeout: 300_000 },
+    { timeout: 600_000 },
     async () => {
       expect(statements).toBeGreaterThan(40);
       // One dies before its statement has run, another after: neither is told.
