@@ -216,11 +216,29 @@ describe('the control channel', () => {
     await until(() => expect(heard).toHaveLength(1));
   });
 
-  it('lets what Nest says be seen in our log alone', async () => {
+  it('wakes Nest with the first record for the node, and lets what it says be seen in our log alone', async () => {
     const write = vi.spyOn(process.stdout, 'write');
-    await listen(() => {});
+    const heard: ControlRecord[] = [];
+    const listener = await listen((record) => void heard.push(record));
+    await listener.caughtUp;
+    const { send } = createControlSender(log);
+    const ofNest = (): boolean => said.some(({ fields }) => (fields as { from?: string }).from === 'nest');
+    await send(request(7, 'other', OTHER));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(ofNest()).toBe(false);
+    await Promise.all(['one', 'two', 'three'].map((id) => send(request(7, id))));
+    await until(() => expect(heard.map(({ id }) => id)).toEqual(['one', 'two', 'three']));
+    expect(ofNest()).toBe(true);
     expect(write).not.toHaveBeenCalled();
-    expect(said.some(({ fields }) => (fields as { from?: string }).from === 'nest')).toBe(true);
     write.mockRestore();
+  });
+
+  it('is not woken once it drains', async () => {
+    const heard: ControlRecord[] = [];
+    const listener = await listen((record) => void heard.push(record));
+    await listener.drain(1_000);
+    await createControlSender(log).send(request(7));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(heard).toEqual([]);
   });
 });

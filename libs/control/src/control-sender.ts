@@ -1,17 +1,13 @@
-import { controlKey, encodeControlRecord, Topic, type ControlRecord, type ControlSender } from '@tidemark/contracts';
-import type { EventLog, OutgoingRecord } from '@tidemark/event-log';
-import type { ReadPacket } from '@nestjs/microservices';
-import { lastValueFrom } from 'rxjs';
-import { EventLogClient } from './event-log-client.js';
+import type { ControlSender } from '@tidemark/contracts';
+import type { EventLog } from '@tidemark/event-log';
 
-/** Sends requests and answers over a client of `@nestjs/microservices`. */
+/** Sends requests and answers over a client of `@nestjs/microservices`, which is loaded with the first. */
 export function createControlSender(log: Pick<EventLog, 'append'>): ControlSender {
-  const client = new EventLogClient({ log, write: writeControl });
+  let opening: Promise<ControlSender> | undefined;
   return {
-    send: (record) => lastValueFrom(client.emit<void>(record.type, record), { defaultValue: undefined }),
+    async send(record) {
+      opening ??= import('./control-client.js').then(({ openControlClient }) => openControlClient(log));
+      await (await opening).send(record);
+    },
   };
-}
-
-function writeControl({ data }: ReadPacket<ControlRecord>): OutgoingRecord {
-  return { topic: Topic.Control, key: controlKey(data.node, data.pid), ...encodeControlRecord(data) };
 }

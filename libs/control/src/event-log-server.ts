@@ -5,6 +5,7 @@ import {
   type LogRecord,
   type PartitionContext,
   type PartitionHandler,
+  type PartitionLag,
   type Subscription,
 } from '@tidemark/event-log';
 import type { Logger } from '@tidemark/service';
@@ -13,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { finalize, isObservable, lastValueFrom } from 'rxjs';
 import type { ControlMetrics } from './control-metrics.js';
 import { EventLogContext } from './event-log-context.js';
+import { openTopic, reachedOrQuiet } from './open-topic.js';
 import { createTopicEnd, type TopicEnd } from './topic-end.js';
 
 export interface EventLogServerOptions {
@@ -32,10 +34,11 @@ export interface EventLogServerOptions {
   retryMs?: number;
   /** How long the topic may be silent before its end counts as reached, milliseconds. Default 2,000. */
   quietMs?: number;
+  /** Where the topic ended when somebody else began to read it for us; now when left out. */
+  ends?: readonly PartitionLag[];
 }
 
-const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 5_000;
+type Settled = EventLogServerOptions & Required<Pick<EventLogServerOptions, 'maxTries' | 'retryMs' | 'quietMs'>>;
 
 /**
  * Transport of `@nestjs/microservices` that hands the records of one topic to `@EventPattern` handlers, from the oldest one
@@ -47,7 +50,7 @@ export class EventLogServer extends Server implements CustomTransportStrategy {
   override readonly transportId = Symbol('event-log');
   /** Failures of handlers come back to here, so Nest need not log them. */
   override readonly propagatesEventHandlerErrors = true;
-  readonly #options: Required<EventLogServerOptions>;
+  readonly #options: Settled;
   readonly #stop = new AbortController();
   #subscription: Subscription | undefined;
   #end: TopicEnd = createTopicEnd([]);
@@ -68,12 +71,15 @@ export class EventLogServer extends Server implements CustomTransportStrategy {
     return this.unwrap<Subscription>().failed;
   }
 
-  /** Reads up to where the topic ended at the start: retention may have taken its last records, so silence counts too. */
-  async caughtUp(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!this.#end.isReached && performance.now() - this.#heardAt < this.#options.quietMs && !signal.aborted) {
-      await sleep(20, undefined, { signal }).catch(() => {});
-    }
+  /** Resolves when what there was at the start has been handled. */
+  caughtUp(): Promise<void> {
+    const { quietMs } = this.#options;
+    return reachedOrQuiet(
+      () => this.#end,
+      () => this.#heardAt,
+      quietMs,
+      this.#stop.signal,
+    );
   }
 
   drain(deadlineMs: number): Promise<void> {
@@ -107,29 +113,14 @@ export class EventLogServer extends Server implements CustomTransportStrategy {
     });
   }
 
-  /** A log that is away for a moment is waited for; what it refuses for good is thrown. */
   async #open(): Promise<void> {
-    const { signal } = this.#stop;
-    for (let pause = FIRST_PAUSE_MS; !this.#subscription; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
-      try {
-        this.#subscription = await this.#subscribe();
-      } catch (error) {
-        if (signal.aborted || (error as { retriable?: unknown }).retriable !== true) throw error;
-        this.#options.logger.warn({ error: messageOf(error) }, 'control topic cannot be read now; trying again');
-        await sleep(pause, undefined, { signal });
-      }
-    }
-    await this.#subscription.ready;
-    this.#heardAt = performance.now();
-  }
-
-  async #subscribe(): Promise<Subscription> {
-    const { log, topic, group } = this.#options;
-    this.#end = createTopicEnd(await log.lag(topic, group));
-    return log.subscribe({
-      ...{ topic, group, from: 'earliest', ephemeral: true },
+    const { log, topic, group, logger, ends } = this.#options;
+    this.#subscription = await openTopic({
+      ...{ log, topic, group, logger, signal: this.#stop.signal },
+      onEnds: (lags) => (this.#end = createTopicEnd(ends ?? lags)),
       assign: (context) => this.#readPartition(context),
     });
+    this.#heardAt = performance.now();
   }
 
   #readPartition(context: PartitionContext): PartitionHandler {
