@@ -43,20 +43,27 @@ describe.skipIf(skipped)(`${NODES} collectors in namespaces of their own${skippe
     rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }, PATIENCE_MS);
 
-  /** Asks until the answer is good; gives it, and the server's time of the last one that was not. */
-  async function watch(what: string, isGood: (answer: Answer) => boolean): Promise<{ answer: Answer; before: number }> {
+  /**
+   * Asks until the answer is good; gives it, the server's time of the last one that was not, and for how long no answer
+   * came at the worst: what a machine that is busy with other things adds to every time.
+   */
+  async function watch(what: string, isGood: (answer: Answer) => boolean) {
     let before = 0;
+    let stall = 0;
+    let answeredAt = performance.now();
     const answer = await until(
       what,
       async () => {
         const asked = await harness.query<Answer>(QUERY);
+        stall = Math.max(stall, performance.now() - answeredAt);
+        answeredAt = performance.now();
         if (isGood(asked)) return asked;
         before = Date.parse(asked.cluster.now);
         return undefined;
       },
       PATIENCE_MS,
     );
-    return { answer, before };
+    return { answer, before, stall: Math.round(stall) };
   }
 
   const nodesOf = ({ nodes }: Answer) => nodes.edges.map(({ node }) => node);
@@ -95,7 +102,7 @@ describe.skipIf(skipped)(`${NODES} collectors in namespaces of their own${skippe
       // Of each node the server's time of the last answer without it, and of the first with it.
       const without = new Map<string, number>();
       const listed = new Map<string, number>();
-      const { answer } = await watch('all nodes to be members', (asked) => {
+      const { answer, stall } = await watch('all nodes to be members', (asked) => {
         const now = Date.parse(asked.cluster.now);
         const members = new Set(nodesOf(asked).map(({ id }) => id));
         for (const { name } of harness.hosts) {
@@ -112,9 +119,9 @@ describe.skipIf(skipped)(`${NODES} collectors in namespaces of their own${skippe
       const full = Math.max(...listed.values());
       const last = Math.max(...first.values());
       console.log(
-        `full membership ${full - last} ms after the last first heartbeat, ${full - startedAt} ms after its start`,
+        `full membership ${full - last} ms after the last first heartbeat, ${full - startedAt} ms after its start; no answer for ${stall} ms at the worst`,
       );
-      for (const [name, at] of first) expect((without.get(name) ?? 0) - at, name).toBeLessThanOrEqual(5_000);
+      for (const [name, at] of first) expect((without.get(name) ?? 0) - at, name).toBeLessThanOrEqual(5_000 + stall);
     },
     PATIENCE_MS,
   );
@@ -126,13 +133,13 @@ describe.skipIf(skipped)(`${NODES} collectors in namespaces of their own${skippe
     async () => {
       const [victim, ...others] = harness.hosts;
       await victim!.killCollector('SIGKILL');
-      const { answer, before } = await watch(
+      const { answer, before, stall } = await watch(
         'the killed node alone to be inactive',
         (asked) => inactive(asked).join() === victim!.name,
       );
       const lastSeen = Date.parse(nodesOf(answer).find(({ id }) => id === victim!.name)!.lastSeen);
       console.log(`INACTIVE ${Date.parse(answer.cluster.now) - lastSeen} ms after it was last seen`);
-      expect(before - lastSeen).toBeLessThanOrEqual(10_000);
+      expect(before - lastSeen).toBeLessThanOrEqual(10_000 + stall);
       await sumsEqual(others);
       victim!.startCollector();
       await watch('the killed node to be back', isWhole);
