@@ -76,7 +76,6 @@ async function drill(system, options) {
       system,
       log,
       ledgers,
-      kills,
       counted,
       expectDropped: options.expectDropped,
       say,
