@@ -16,6 +16,12 @@ export interface Chunk {
   settled: boolean;
 }
 
+/** Under which a producer's batches stand in rows, one row for each partition. */
+export interface ProducerIdentity {
+  id: string;
+  epoch: number;
+}
+
 /** Messages that went, or will go, to the broker together; a try again sends exactly the same ones. */
 export interface Batch {
   messages: Message[];
@@ -23,7 +29,7 @@ export interface Batch {
   bytes: number;
   /** Where the batch stands in the row of its producer; undefined until it is sent for the first time. */
   sequence: number | undefined;
-  producer: number | undefined;
+  producer: ProducerIdentity | undefined;
   attempts: number;
   /** True when a broker may have it without having said so. */
   inDoubt: boolean;
@@ -43,7 +49,7 @@ export class PartitionQueue {
   /** As `performance.now()` counts: not to be sent before. */
   notBefore = 0;
   nextSequence = 0;
-  producer: number | undefined;
+  producer: ProducerIdentity | undefined;
 
   constructor(topic: string, partition: number, maxBatchBytes: number) {
     this.topic = topic;

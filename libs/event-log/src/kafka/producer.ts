@@ -4,7 +4,7 @@ import { backoffDelay, sleep } from '../timing.js';
 import type { Connections } from './connections.js';
 import { warnUnlessAway, type Warn } from './failures.js';
 import { Code, isRefused, ProtocolError } from './protocol-errors.js';
-import { PartitionQueue, type Batch, type Chunk } from './producer-queue.js';
+import { PartitionQueue, type Batch, type Chunk, type ProducerIdentity } from './producer-queue.js';
 import { refusedTopic, type TopicDirectory } from './topic-directory.js';
 
 /** One batch of one partition; a larger record goes alone. */
@@ -42,8 +42,7 @@ export class Producer {
   readonly #ports: ProducerPorts;
   readonly #queues = new Map<string, Map<number, PartitionQueue>>();
   readonly #busy = new Set<number>();
-  #id: { id: string; epoch: number; generation: number } | undefined;
-  #generation = 0;
+  #id: ProducerIdentity | undefined;
   #identifying: Promise<void> | undefined;
   readonly #refreshing = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
@@ -136,7 +135,7 @@ export class Producer {
             transactionTimeout: 60_000,
           })) as { errorCode: number; producerId: string; producerEpoch: number };
           if (answer.errorCode !== Code.None) throw new ProtocolError(answer.errorCode, 'InitProducerId');
-          this.#id = { id: answer.producerId, epoch: answer.producerEpoch, generation: ++this.#generation };
+          this.#id = { id: answer.producerId, epoch: answer.producerEpoch };
         } catch (error) {
           if (attempt > PATIENT_TRIES)
             warnUnlessAway(this.#ports.warn, error, 'Kafka: no number for this producer', 'producer');
@@ -159,6 +158,8 @@ export class Producer {
       const batch = queue.head();
       if (!batch || (sent.length > 0 && bytes + batch.bytes > REQUEST_BYTES)) continue;
       this.#place(queue, batch);
+      // One request has the number of one producer.
+      if (sent.length > 0 && batch.producer !== sent[0]!.batch.producer) continue;
       bytes += batch.bytes;
       queue.busy = true;
       batch.attempts++;
@@ -179,15 +180,14 @@ export class Producer {
     }
   }
 
-  /** Gives the batch its place in the row. A batch that was sent keeps it, unless the row is a new one. */
+  /** Gives the batch its place in the row. It keeps it when it is sent again, also when a new row has begun elsewhere. */
   #place(queue: PartitionQueue, batch: Batch): void {
-    const { generation } = this.#id!;
-    if (queue.producer !== generation) {
-      queue.producer = generation;
+    if (batch.producer) return;
+    if (queue.producer !== this.#id) {
+      queue.producer = this.#id;
       queue.nextSequence = 0;
     }
-    if (batch.producer === generation) return;
-    batch.producer = generation;
+    batch.producer = this.#id;
     batch.sequence = queue.nextSequence;
     // 32 bits, and behind the largest comes 0.
     queue.nextSequence = (queue.nextSequence + batch.messages.length) % 2 ** 31;
@@ -200,7 +200,7 @@ export class Producer {
       topics.set(queue.topic, partitions);
       partitions.push({ partition: queue.partition, firstSequence: batch.sequence!, messages: batch.messages });
     }
-    const { id, epoch } = this.#id!;
+    const { id, epoch } = sent[0]!.batch.producer!;
     return (await this.#ports.connections.ask(node, 'Produce', {
       acks: -1,
       timeout: Math.max(1_000, this.#ports.requestTimeoutMs - 1_000),
@@ -234,8 +234,9 @@ export class Producer {
       return this.#done(queue, batch, hopeless(queue, code));
     }
     if (code !== undefined && BROKEN.includes(code)) {
-      // The broker forgot the row: all begin anew, under a new number.
-      this.#id = undefined;
+      // The broker forgot the row: a new one begins, under a new number.
+      if (this.#id === batch.producer) this.#id = undefined;
+      batch.producer = undefined;
     } else {
       this.#refresh(queue.topic);
     }
