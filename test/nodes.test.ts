@@ -20,6 +20,13 @@ interface Answer {
   nodes: { edges: { node: { id: string; state: string; lastSeen: string } }[] };
 }
 
+interface Aggregate {
+  total: number;
+  processes: number;
+  nodesReporting: number;
+  nodesExpected: number;
+}
+
 interface Chunk {
   run: string;
   seq: number;
@@ -75,20 +82,20 @@ describe.skipIf(skipped)(`${NODES} collectors in namespaces of their own${skippe
     const found = await until(
       `a sum over ${hosts.length} of ${NODES} nodes`,
       async () => {
-        const { clusterAggregate } = await harness.query<{ clusterAggregate: Record<string, number> }>(
+        const { clusterAggregate } = await harness.query<{ clusterAggregate: Aggregate }>(
           `{ clusterAggregate(filter: { program: "held-memory" }, metric: RSS) {
             total processes nodesReporting nodesExpected } }`,
         );
         const figures = hosts.flatMap((host) => [...host.memory().values()]);
         const isComplete =
-          clusterAggregate['nodesReporting'] === hosts.length && clusterAggregate['processes'] === figures.length;
+          clusterAggregate.nodesReporting === hosts.length && clusterAggregate.processes === figures.length;
         return isComplete && { ...clusterAggregate, kernel: figures.reduce((sum, bytes) => sum + bytes, 0) };
       },
       PATIENCE_MS,
     );
     expect(found).toMatchObject({ nodesReporting: hosts.length, nodesExpected: NODES });
     expect(found.kernel).toBeGreaterThan(hosts.length * 2 * 16 * 1024 * 1024);
-    expect(Math.abs(found.total! - found.kernel) / found.kernel).toBeLessThan(0.01);
+    expect(Math.abs(found.total - found.kernel) / found.kernel).toBeLessThan(0.01);
   }
 
   it(
