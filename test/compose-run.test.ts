@@ -25,7 +25,7 @@ interface State {
   restarts: number;
 }
 
-describe.skipIf(why !== undefined)('the services of docker-compose.yml', () => {
+describe.skipIf(why !== undefined)(`the services of docker-compose.yml${why ? `: ${why}` : ''}`, () => {
   const project = `tidemark-test-${process.pid}`;
   let env: Record<string, string | undefined>;
   let url = { api: '', web: '', history: '' };

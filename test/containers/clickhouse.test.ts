@@ -10,7 +10,7 @@ const containers = await findContainers(['clickhouse']);
 const START_MS = 180_000;
 const PASSWORD = 'of-a-test-alone';
 
-describe.skipIf(containers.why !== undefined)('a server of ClickHouse in a container', () => {
+describe.skipIf(containers.why !== undefined)(`a server of ClickHouse in a container${containers.inName}`, () => {
   let server: StartedTestContainer;
   let history: History;
 

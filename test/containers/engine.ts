@@ -9,6 +9,8 @@ const REAPER_IMAGE = 'testcontainers/ryuk';
 export interface Containers {
   /** Undefined when they can run; under CI there is no excuse, and the first use tells what is missing. */
   why: string | undefined;
+  /** The same for the end of a name; empty when they can run. */
+  inName: string;
   /** Address of the engine; empty when there is none. */
   host: string;
   /** Image of the variable, else the one built here, else the official one. */
@@ -20,7 +22,7 @@ export interface Containers {
 export async function findContainers(wanted: readonly ('kafka' | 'clickhouse')[]): Promise<Containers> {
   const { TIDEMARK_KAFKA_IMAGE, TIDEMARK_CLICKHOUSE_IMAGE, CI } = process.env;
   const host = await findEngine();
-  const found: Containers = { why: undefined, host: host ?? '', kafka: '', clickhouse: '' };
+  const found: Containers = { why: undefined, inName: '', host: host ?? '', kafka: '', clickhouse: '' };
   if (host === undefined) found.why = whyNoEngine() ?? 'no Docker engine answers: npm run images starts one';
   else {
     process.env['DOCKER_HOST'] = host;
@@ -36,6 +38,7 @@ export async function findContainers(wanted: readonly ('kafka' | 'clickhouse')[]
   }
   if (found.why !== undefined) process.stdout.write(`containers: ${found.why}\n`);
   if (CI === 'true') found.why = undefined;
+  if (found.why !== undefined) found.inName = `: ${found.why}`;
   return found;
 }
 

@@ -33,7 +33,7 @@ function settingsOf(port: number): Record<string, string> {
   };
 }
 
-describe.skipIf(containers.why !== undefined)('a broker of Kafka in a container', () => {
+describe.skipIf(containers.why !== undefined)(`a broker of Kafka in a container${containers.inName}`, () => {
   let broker: StartedTestContainer;
   let log: EventLog;
   let address = '';

@@ -79,10 +79,19 @@ export async function stopEngine() {
   process.kill(pid, 'SIGTERM');
   await until(STOP_MS, () => !isOurs(pid));
   if (isOurs(pid)) throw new Error(`dockerd (process ${pid}) does not stop; its log is ${LOG}`);
-  // Networks of the engine's own making outlive it.
+  // A network and mounts of the engine's own making outlive it.
   spawnSync('ip', ['link', 'delete', 'docker0']);
+  for (const place of mountsBelow(RUN)) spawnSync('umount', [place]);
   rmSync(RUN, { recursive: true, force: true });
   return true;
+}
+
+/** The innermost first. */
+function mountsBelow(directory) {
+  const places = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  return places.filter((place) => place.startsWith(`${directory}/`)).reverse();
 }
 
 /** A pid may have been given to another program since it was written down. */
