@@ -1,0 +1,156 @@
+// The Kafka benchmark: process samples a second through a real broker, one processor and one writer to rows in ClickHouse,
+// everything on this machine. The load is offered at a steady rate; what tells whether it is sustained is the lag of both
+// groups, which must not grow. The same rate is then offered by 10, 100 and 1,000 hosts, and the CPU time of a sample
+// compared. The reference, measured in the same run: the same load into the broker alone, nobody reading it.
+//
+//   npm run bench -- kafka     BENCH_RATE=50000 BENCH_SECONDS=60 BENCH_NODES=10,100,1000 by default
+import { Topic, TOPICS } from '@tidemark/contracts';
+import { createKafkaEventLog } from '@tidemark/event-log/kafka';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startKafka } from '../kafka/cluster.mjs';
+import { askClickHouse, startClickHouse } from './parts/clickhouse-process.mjs';
+import { cpuOfTree, rssOfTree } from './parts/process-tree.mjs';
+import { startNode } from './parts/node-process.mjs';
+
+const RATE = Number(process.env.BENCH_RATE ?? 50_000);
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 60);
+const NODES = (process.env.BENCH_NODES ?? '10,100,1000').split(',').map(Number);
+/** What comes first is not measured: first keyframes, and what the parts load at their start. */
+const WARM_UP_MS = 15_000;
+const LOOK_MS = 5_000;
+const CATCH_UP_MS = 60_000;
+const FLAT = 1.2;
+const directory = mkdtempSync(join(tmpdir(), 'tidemark-bench-kafka-'));
+const parts = [];
+
+try {
+  await run();
+} finally {
+  for (const part of parts.reverse()) await part.stop();
+  rmSync(directory, { recursive: true, force: true });
+}
+
+async function run() {
+  print(
+    `${cpus().length} cores, load ${loadavg()[0].toFixed(1)}; ${RATE.toLocaleString('en')} samples/s offered, each of a process that changed`,
+  );
+  const kafka = await startKafka({ directory: join(directory, 'kafka') });
+  parts.push(kafka);
+  const clickhouse = await startClickHouse(join(directory, 'clickhouse'));
+  parts.push(clickhouse);
+  const broker = kafka.brokers[0];
+  const log = await createKafkaEventLog({ brokers: kafka.bootstrap, prefix: 'reference.' });
+  await log.ensureTopics(TOPICS);
+  await log.close();
+  const alone = await brokerAlone(kafka, broker);
+  print(
+    `reference: broker alone       CPU a sample: broker ${alone.broker.toFixed(2)} µs, load ${alone.load.toFixed(2)} µs`,
+  );
+
+  const costs = [];
+  for (const nodes of NODES) costs.push(await measure({ kafka, broker, clickhouse, nodes }));
+  if (costs.length < 2) return;
+  const ratio = Math.max(...costs) / costs[0];
+  print(
+    `cost a sample, ${NODES.at(-1)} against ${NODES[0]} hosts: ${(costs.at(-1) / costs[0]).toFixed(2)} ×; most over ${NODES[0]} hosts ${ratio.toFixed(2)} ×   target ≤ ${FLAT}: ${ratio <= FLAT ? 'met' : 'missed'}`,
+  );
+}
+
+function load({ kafka, prefix, nodes, seconds }) {
+  const processes = Math.max(1, Math.round(RATE / nodes));
+  const args = ['--brokers', kafka.bootstrap.join(','), '--prefix', prefix, '--nodes', nodes, '--processes', processes];
+  return startNode('tools/load.mjs', [...args, '--seconds', seconds, '--changing', 1].map(String));
+}
+
+async function brokerAlone(kafka, broker) {
+  const player = load({ kafka, prefix: 'reference.', nodes: 100, seconds: SECONDS / 2 });
+  parts.push(player);
+  await pause(5_000);
+  const [cpu, own, from] = [cpuOfTree(broker.pid), cpuOfTree(player.pid), performance.now()];
+  await pause((SECONDS / 2) * 1000 - 8_000);
+  const samples = (RATE * (performance.now() - from)) / 1000;
+  const result = {
+    broker: ((cpuOfTree(broker.pid) - cpu) * 1000) / samples,
+    load: ((cpuOfTree(player.pid) - own) * 1000) / samples,
+  };
+  await player.ended;
+  return result;
+}
+
+async function measure({ kafka, broker, clickhouse, nodes }) {
+  const [prefix, database] = [`nodes-${nodes}.`, `nodes_${nodes}`];
+  const env = {
+    TIDEMARK_KAFKA_BROKERS: kafka.bootstrap.join(','),
+    TIDEMARK_KAFKA_PREFIX: prefix,
+    TIDEMARK_HISTORY_URL: clickhouse.url,
+    TIDEMARK_HISTORY_USERNAME: clickhouse.username,
+    TIDEMARK_HISTORY_PASSWORD: clickhouse.password,
+    TIDEMARK_HISTORY_DATABASE: database,
+    TIDEMARK_STATUS_PORT: '0',
+    TIDEMARK_LOG_LEVEL: 'error',
+  };
+  const writer = startNode('apps/writer/dist/main.js', [], env);
+  const processor = startNode('apps/processor/dist/main.js', [], env);
+  parts.push(writer, processor);
+  const log = await createKafkaEventLog({ brokers: kafka.bootstrap, prefix });
+  await log.ensureTopics(TOPICS);
+  await pause(5_000);
+  const player = load({ kafka, prefix, nodes, seconds: SECONDS + WARM_UP_MS / 1000 });
+  parts.push(player);
+  await pause(WARM_UP_MS);
+
+  const watched = { broker: broker.pid, processor: processor.pid, writer: writer.pid, clickhouse: clickhouse.pid };
+  const before = cpuNow(watched);
+  const rows = () => askClickHouse(clickhouse, `SELECT count() FROM ${database}.process_samples`).then(Number);
+  const [rowsBefore, from] = [await rows(), performance.now()];
+  const lags = [];
+  while (performance.now() - from < SECONDS * 1000 - LOOK_MS) {
+    await pause(LOOK_MS);
+    lags.push({ detect: await behind(log, 'detect'), record: await behind(log, 'record') });
+  }
+  const after = cpuNow(watched);
+  const [written, seconds] = [(await rows()) - rowsBefore, (performance.now() - from) / 1000];
+  const told = await player.ended;
+  const sent = Number(/^([\d,]+) process samples/m.exec(told)?.[1]?.replaceAll(',', '') ?? NaN);
+  await caughtUp(log);
+  const stored = await rows();
+  const cost = Object.fromEntries(
+    Object.keys(watched).map((name) => [name, ((after[name] - before[name]) * 1000) / written]),
+  );
+  const total = Object.values(cost).reduce((sum, one) => sum + one, 0);
+  const rss = Object.entries(watched).map(([name, pid]) => `${name} ${Math.round(rssOfTree(pid) / 2 ** 20)}`);
+  print(
+    `${String(nodes).padStart(5)} hosts of ${Math.round(RATE / nodes)}   ${Math.round(written / seconds).toLocaleString('en')} rows/s over ${seconds.toFixed(0)} s`,
+    `    CPU a sample ${total.toFixed(2)} µs: ${Object.entries(cost)
+      .map(([name, one]) => `${name} ${one.toFixed(2)}`)
+      .join(', ')}`,
+    `    chunks behind, every ${LOOK_MS / 1000} s: record ${lags.map(({ record }) => record).join(' ')}; detect ${lags.map(({ detect }) => detect).join(' ')}`,
+    `    RSS MiB: ${rss.join(', ')}`,
+    `    sent ${sent.toLocaleString('en')}, rows in ClickHouse ${stored.toLocaleString('en')}   ${sent === stored ? 'all there, once' : 'NOT THE SAME'}`,
+  );
+  await Promise.all([writer.stop(), processor.stop(), log.close()]);
+  return total;
+}
+
+async function behind(log, group) {
+  return (await log.lag(Topic.Samples, group)).reduce((sum, { lag }) => sum + lag, 0);
+}
+
+async function caughtUp(log) {
+  const end = performance.now() + CATCH_UP_MS;
+  while ((await behind(log, 'record')) > 0 && performance.now() < end) await pause(200);
+}
+
+function cpuNow(pids) {
+  return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuOfTree(pid)]));
+}
+
+function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function print(...lines) {
+  for (const line of lines) process.stdout.write(`${line}\n`);
+}
