@@ -22,7 +22,8 @@ const DECODERS = {
 /** Plays into a list; every `refuse`th append is refused once. */
 async function play(options: Partial<LoadOptions>, refuse = Infinity) {
   const records: OutgoingRecord[] = [];
-  const [made, taken]: LoadEntry[][] = [[], []];
+  const made: LoadEntry[] = [];
+  const taken: LoadEntry[] = [];
   let calls = 0;
   const log = {
     append(batch: readonly OutgoingRecord[]) {
