@@ -233,7 +233,9 @@ describe.skipIf(why)(`a short drill on one broker${why ? ` (skipped: ${why})` : 
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (output += text.toString()));
     const [code] = (await once(child, 'exit')) as [number];
-    expect(output).toMatch(/^seed 4: PASSED in \d+ s; chunks [1-9].* samples [1-9].* findings [1-9].* allocationChunks [1-9]/m);
+    expect(output).toMatch(
+      /^seed 4: PASSED in \d+ s; chunks [1-9].* samples [1-9].* findings [1-9].* allocationChunks [1-9]/m,
+    );
     expect(code).toBe(0);
     expect(processesOf(directory)).toEqual([]);
   }, 600_000);
