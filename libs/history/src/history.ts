@@ -4,7 +4,8 @@ import type { HistoryRole } from './grants.js';
 import { migrate, type MigrationReport } from './migrate.js';
 import { preflight } from './preflight.js';
 import { aggregateSeries, type AggregateFilter } from './queries/aggregate-series.js';
-import { loadMinima, loadSeries, saveSeries, type KeptMinima, type KeptSeries } from './queries/detector.js';
+import { createDetectorLoader } from './queries/detector-loader.js';
+import { saveSeries, type KeptMinima, type KeptSeries } from './queries/detector.js';
 import { countFindings, finding, findings, type FindingQuery, type StoredFinding } from './queries/findings.js';
 import { nodeSeries, type NodeSeriesMetric } from './queries/node-series.js';
 import { lastNodeMemory, lastNodes, type NodeMemoryAt, type StoredNode } from './queries/nodes.js';
@@ -105,9 +106,8 @@ export function createHistory(options: HistoryOptions): History {
     processesAt: (node, at, after, limit) => processesAt(connection, retention, node, at, after, limit),
     lastNodes: () => lastNodes(connection),
     lastNodeMemory: () => lastNodeMemory(connection, retention),
-    loadSeries: (node, boot) => loadSeries(connection, node, boot),
+    ...createDetectorLoader(connection),
     saveSeries: (rows) => saveSeries(connection, rows),
-    loadMinima: (node, boot) => loadMinima(connection, node, boot),
     traceOf: (key) => traceOf(connection, key),
     tracedSites: (key, order, limit) => tracedSites(connection, key, order, limit),
     atRisk: (key, limit) => atRisk(connection, key, limit),

@@ -67,6 +67,7 @@ export function createDetectPartition(deps: DetectPartitionDeps, context: Partit
     status: (key) => statusOf(nodes, key),
     async handle(records) {
       for (const watched of nodes.values()) if (watched.missing) take(state, watched, state.memory.catchUp(watched));
+      state.memory.expect(strangersIn(nodes, records));
       for (const record of records) {
         await keeper.begin(record.offset);
         try {
@@ -137,6 +138,21 @@ async function judge(state: State, record: LogRecord): Promise<void> {
   unwritten.push(...findings);
   if (findings.length > 0) await keeper.keepNews(watched);
   if (knowsAll) unwritten.push(...deps.suspicions.clearGone(chunk.node, isAlive, chunk.at));
+}
+
+/** Nodes of a batch that are not watched yet. A record that cannot be read names none; it is put aside when its turn comes. */
+function* strangersIn(nodes: ReadonlyMap<string, WatchedNode>, records: readonly LogRecord[]) {
+  for (const { key, value, headers } of records) {
+    // One that has booted anew is asked for when its turn comes: that is rare, and every chunk would have to be read for it.
+    if (value === null || nodes.has(key)) continue;
+    let chunk: SampleChunk;
+    try {
+      chunk = decodeSampleChunk(value, headers);
+    } catch {
+      continue;
+    }
+    if (!nodes.has(chunk.node)) yield { node: chunk.node, boot: chunk.boot };
+  }
 }
 
 async function watchedNode(state: State, { node, boot }: SampleChunk): Promise<WatchedNode> {

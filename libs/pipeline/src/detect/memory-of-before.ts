@@ -28,8 +28,9 @@ export async function rememberNode(
   boot: string,
   logger: Logger,
 ): Promise<Remembered> {
-  const kept = byIdentity(await history.loadSeries(node, boot));
-  const minima = byIdentity<KeptMinima>(await history.loadMinima(node, boot));
+  const [series, floorsOfAll] = await Promise.all([history.loadSeries(node, boot), history.loadMinima(node, boot)]);
+  const kept = byIdentity(series);
+  const minima = byIdentity<KeptMinima>(floorsOfAll);
   if (kept.size + minima.size > 0) {
     logger.info({ node, snapshots: kept.size, rollups: minima.size }, 'goes on judging from what history remembers');
   }

@@ -13,7 +13,7 @@ import {
   type Finding,
   type SampleChunk,
 } from '@tidemark/contracts';
-import { createMemoryEventLog, type EventLog, type LogRecord } from '@tidemark/event-log';
+import { createMemoryEventLog, partitionOf, type EventLog, type LogRecord } from '@tidemark/event-log';
 import { DEMO_PROFILE } from '@tidemark/leak';
 import { Registry, silentLogger } from '@tidemark/service';
 import type { DetectorHistory, KeptSeries } from './detector-history.js';
@@ -309,6 +309,35 @@ describe('the detect stage', () => {
     await findings();
     expect(asked).toEqual([`${NODE}/${BOOT}`]);
     expect(stage.status(processKey(NODE, BOOT, 7, 1))?.state).toBe('STABLE');
+  });
+
+  it('asks for all nodes of a batch before the first is answered', async () => {
+    const partitions = TOPICS.find(({ name }) => name === Topic.Samples)!.partitions;
+    const nodes = Array.from({ length: 400 }, (_, index) => toNodeId(`host-${index}`))
+      .filter((node) => partitionOf(node, partitions) === 0)
+      .slice(0, 10);
+    const asked = new Set<string>();
+    let answer = (): void => {};
+    const allAsked = new Promise<void>((resolve) => (answer = resolve));
+    const history: DetectorHistory = {
+      // Whoever asks for one node after the other never gets an answer here.
+      loadSeries: async (node) => {
+        if (asked.add(node).size === nodes.length) answer();
+        await allAsked;
+        return [];
+      },
+      saveSeries: async () => {},
+      loadMinima: async () => [],
+    };
+    await send(
+      ...nodes.map((node) =>
+        chunk(0, [{ pid: 7, rssAnon: MIB, swap: 0 }], { node, introduce: [7], keyframe: true, at: Date.now() }),
+      ),
+    );
+    await detect(history);
+    await settled(Topic.Findings);
+    expect([...asked].sort()).toEqual([...nodes].sort());
+    for (const node of nodes) expect(stage.status(processKey(node, BOOT, 7, 1))).toBeDefined();
   });
 
   it('judges on when history is away, and waits for it only to remember', async () => {

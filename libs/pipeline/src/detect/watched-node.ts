@@ -47,9 +47,24 @@ export class NodeMemory {
   /** Since when history has not answered; undefined when it did. */
   #awaySince: number | undefined;
   #asking = 0;
+  /** Asked for before their turn: nodes that come next. */
+  readonly #expected = new Map<string, Promise<Before>>();
 
   constructor(deps: NodeMemoryDeps) {
     this.#deps = deps;
+  }
+
+  /** Begins to ask for nodes that are about to be watched for the first time, all at once. */
+  expect(nodes: Iterable<{ node: NodeId; boot: string }>): void {
+    if (this.#waited >= this.#deps.waitMs) return;
+    for (const { node, boot } of nodes) {
+      const key = `${node}/${boot}`;
+      if (this.#expected.has(key)) continue;
+      const asked = ask(this.#deps, node, boot, undefined);
+      // Told when its turn comes; a node that does not come after all is nobody's failure.
+      asked.catch(() => {});
+      this.#expected.set(key, asked);
+    }
   }
 
   /**
@@ -103,8 +118,11 @@ export class NodeMemory {
 
   async #tryToAsk(node: NodeId, boot: string, known: WatchedNode | undefined): Promise<Before | undefined> {
     const { waitMs, logger } = this.#deps;
+    const key = `${node}/${boot}`;
+    const asked = this.#expected.get(key) ?? ask(this.#deps, node, boot, known);
+    this.#expected.delete(key);
     try {
-      const before = await within(Math.max(1, waitMs - this.#waited), ask(this.#deps, node, boot, known));
+      const before = await within(Math.max(1, waitMs - this.#waited), asked);
       this.#awaySince = undefined;
       return before;
     } catch (error) {
@@ -138,10 +156,12 @@ async function ask(
   boot: string,
   known: WatchedNode | undefined,
 ): Promise<Before> {
-  const remembered = await rememberNode(history, profile, node, boot, logger);
-  // What belongs to the node outlives its boots.
-  const book = known?.book ?? (await rememberServices(history, profile, node, logger));
-  const findings = known ? { open: known.open, untold: [] } : await rememberFindings(history, node, logger);
+  const [remembered, book, findings] = await Promise.all([
+    rememberNode(history, profile, node, boot, logger),
+    // What belongs to the node outlives its boots.
+    known?.book ?? rememberServices(history, profile, node, logger),
+    known ? { open: known.open, untold: [] } : rememberFindings(history, node, logger),
+  ]);
   return { remembered, book, findings };
 }
 
