@@ -19,6 +19,7 @@ export async function startApi(config: ApiConfig, app: AppContext): Promise<{ fa
   const registry = createRegistry();
   const { log, opened } = holdLog(app, registry, {
     open: (more) => createKafkaEventLog({ ...config.eventLog, ...more, clientId: 'tidemark-api' }),
+    partitions: config.kafka.partitions,
     groups: [],
   });
   const { history, past } = holdHistory(app, config.historyConnection, (history) => history.preflight('reader'));

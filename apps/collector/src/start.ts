@@ -27,6 +27,7 @@ export async function startCollector(config: CollectorConfig, app: AppContext): 
   const patient = holdLog(app, registry, {
     open: (more) =>
       createKafkaEventLog({ ...config.eventLog, ...more, clientId: `tidemark-collector-${config.nodeId}` }),
+    partitions: config.kafka.partitions,
     groups: [],
   });
 

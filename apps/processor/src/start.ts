@@ -17,6 +17,7 @@ export async function startProcessor(config: ProcessorConfig, app: AppContext): 
   health['stages'] = () => ({ live: true, ready: false, detail: 'waiting for event log and history' });
   const { log, opened } = holdLog(app, registry, {
     open: (more) => createKafkaEventLog({ ...config.eventLog, ...more, clientId: 'tidemark-processor' }),
+    partitions: config.kafka.partitions,
     groups: GROUPS,
   });
   const { history, past } = holdHistory(app, config.historyConnection, (history) => history.preflight('processor'));

@@ -12,6 +12,7 @@ export async function startWriter(config: WriterConfig, app: AppContext): Promis
   health['record'] = () => ({ live: true, ready: false, detail: 'waiting for event log and history' });
   const { log, opened } = holdLog(app, registry, {
     open: (more) => createKafkaEventLog({ ...config.eventLog, ...more, clientId: 'tidemark-writer' }),
+    partitions: config.kafka.partitions,
     groups: RECORD_GROUPS,
   });
   const { history, past } = holdHistory(app, config.historyConnection, (history) =>

@@ -21,14 +21,24 @@ export interface TopicSpec {
 
 const HOUR = 3_600_000;
 
-/** The topics that the system writes now, as it makes them when it starts. */
-export const TOPICS: readonly TopicSpec[] = [
+/** Partitions of the topics whose records grow with the cluster, unless a setting says otherwise. */
+export const DEFAULT_PARTITIONS = 16;
+/** Rows in history tell that many partitions of a topic apart. */
+export const MAX_PARTITIONS = 1_024;
+
+/**
+ * The topics that the system writes now, as it makes them when it starts. As many processors and writers share the work as
+ * there are `partitions`; the number of a topic that has records stays as it is, because it decides where a node is.
+ */
+export const topicsOf = (partitions: number): readonly TopicSpec[] => [
   { name: Topic.Nodes, partitions: 4, cleanup: 'compact', retentionMs: 168 * HOUR },
-  { name: Topic.Samples, partitions: 16, cleanup: 'delete', retentionMs: 6 * HOUR },
-  { name: Topic.Allocations, partitions: 16, cleanup: 'delete', retentionMs: 6 * HOUR },
+  { name: Topic.Samples, partitions, cleanup: 'delete', retentionMs: 6 * HOUR },
+  { name: Topic.Allocations, partitions, cleanup: 'delete', retentionMs: 6 * HOUR },
   { name: Topic.Control, partitions: 4, cleanup: 'compact,delete', retentionMs: 24 * HOUR },
   { name: Topic.Findings, partitions: 4, cleanup: 'compact,delete', retentionMs: 720 * HOUR },
 ];
+
+export const TOPICS: readonly TopicSpec[] = topicsOf(DEFAULT_PARTITIONS);
 
 /** Where a record of `topic` goes that could not be handled after every try. */
 export function deadLetterTopic(topic: string): string {

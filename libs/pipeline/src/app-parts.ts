@@ -1,4 +1,4 @@
-import { TOPICS } from '@tidemark/contracts';
+import { topicsOf } from '@tidemark/contracts';
 import type { EventLog } from '@tidemark/event-log';
 import { createHistory, type History, type HistoryOptions } from '@tidemark/history';
 import type { AppContext, Registry } from '@tidemark/service';
@@ -15,6 +15,8 @@ const SHARE = 0.7;
 export interface HeldLogOptions {
   /** Connects; one try gives up after `connectTimeoutMs`. */
   open(options: { connectTimeoutMs: number; onWarning(line: string): void }): Promise<EventLog>;
+  /** Of the topics of samples and of allocations. */
+  partitions: number;
   /** Whose lag is told. */
   groups: readonly WatchedGroup[];
 }
@@ -26,7 +28,7 @@ export function holdLog(app: AppContext, registry: Registry, options: HeldLogOpt
   const onWarning = (line: string): void => logger.warn({}, line);
   const patient = openPatiently({
     open: () => options.open({ connectTimeoutMs: CONNECT_MS, onWarning }),
-    topics: TOPICS,
+    topics: topicsOf(options.partitions),
     logger,
     stopping,
   });

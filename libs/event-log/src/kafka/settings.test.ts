@@ -20,6 +20,10 @@ describe('the settings of a connection to Kafka', () => {
     expect(options({})).toEqual({ brokers: ['127.0.0.1:9092'], prefix: '' });
   });
 
+  it.each([0, 1025, 1.5, '16'])('refuse %o partitions', (partitions) => {
+    expect(() => kafkaSettings.parse({ partitions })).toThrow('must be a whole number from 1 to 1024');
+  });
+
   it('take several brokers, with spaces, and IPv6 addresses in brackets', () => {
     expect(options({ brokers: 'a:9092, b.example:9093,[::1]:9094' }).brokers).toEqual([
       'a:9092',

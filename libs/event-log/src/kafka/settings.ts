@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { DEFAULT_PARTITIONS, MAX_PARTITIONS } from '@tidemark/contracts';
 import { z } from 'zod';
 import type { KafkaEventLogOptions, KafkaSasl, KafkaTls } from './options.js';
 
 const text = z.string('must be text');
+const PARTITIONS = `must be a whole number from 1 to ${MAX_PARTITIONS}`;
 const BROKER = /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/;
 
 /** Settings of a connection to Kafka that a user may set, each with its default. */
@@ -28,6 +30,13 @@ export const kafkaSettings = z.object({
   username: text.default(''),
   password: text.default(''),
   passwordFile: text.default(''),
+  /** Of the topics of samples and of allocations; the same for every app. */
+  partitions: z
+    .number(PARTITIONS)
+    .int(PARTITIONS)
+    .min(1, PARTITIONS)
+    .max(MAX_PARTITIONS, PARTITIONS)
+    .default(DEFAULT_PARTITIONS),
   /** Copies of each partition in topics that are made; 0 takes the brokers' default. */
   replicationFactor: z.number().int().min(0, 'must be from 0 to 10').max(10, 'must be from 0 to 10').default(0),
 });

@@ -1,3 +1,5 @@
+import { MAX_PARTITIONS } from '@tidemark/contracts';
+
 /** What the committed position says of the batches of a partition. */
 export interface BatchMetadata {
   /** Number of the newest batch. */
@@ -27,13 +29,7 @@ export function decodeMetadata(text: string): BatchMetadata | undefined {
   return Number.isSafeInteger(last) ? { batch: batch as number, last: last as number } : undefined;
 }
 
-/** Partitions that one number space holds apart. */
-const PARTITIONS = 1024;
-
-/**
- * The number that rows carry: no two batches of one topic have the same, unless they are of partitions 1,024 apart and
- * of other nodes.
- */
+/** The number that rows carry: no two batches of one topic have the same. */
 export function rowBatch(batch: number, partition: number): number {
-  return batch * PARTITIONS + (partition % PARTITIONS);
+  return batch * MAX_PARTITIONS + (partition % MAX_PARTITIONS);
 }
