@@ -172,7 +172,9 @@ describe.skipIf(skipped)(`apps apart, with Kafka and ClickHouse between${skipped
     async () => {
       const [broker] = backbone.kafka.brokers;
       await broker!.stop();
-      const late = await start('late', 'collector', { 'collect.spoolMemory': 65_536 });
+      // Ten rounds a second: a host of few processes fills the memory within seconds, too.
+      const often = { 'collect.interval': 100, 'collect.memoryInterval': 100, 'collect.cpuInterval': 100 };
+      const late = await start('late', 'collector', { 'collect.spoolMemory': 65_536, ...often });
       await until(
         'rounds that wait for the log',
         async () => {
