@@ -1,13 +1,15 @@
 // Runs every check of the project and ends with one line that counts them: `N passed, N failed`.
 // `npm test -- PATTERN` runs only the test files whose path contains PATTERN, without lint and types.
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (name) => join(root, 'node_modules', '.bin', name);
 const patterns = process.argv.slice(2);
+/** How the names of tests begin that run the parts of a cluster. */
+const CLUSTER = ['cluster', 'compose', 'containers/', 'control', 'drill', 'history', 'kafka', 'nodes', 'web'];
 const count = { passed: 0, failed: 0, skipped: 0 };
 /** What failed, told again at the end: the rest may be thousands of lines above. */
 const failures = [];
@@ -18,11 +20,16 @@ if (patterns.length === 0) {
   check('lint and module boundaries', bin('eslint'), ['--max-warnings=0', '.']);
   check('types of sources and tests', bin('tsc'), ['-p', 'tsconfig.test.json']);
 }
-if (patterns.length > 0) runTests('tests', patterns);
+if (patterns.length > 0) await runTests('tests', patterns);
 else {
-  runTests('unit', ['--exclude', 'test/**']);
-  // Whole systems and kill drills want the machine to themselves.
-  runTests('system', ['--exclude', 'libs/**', '--exclude', 'apps/**', '--no-file-parallelism']);
+  await runTests('unit', ['--exclude', 'test/**']);
+  // Whole systems wait more than they work: those of a cluster run beside those of one host, each one file at a time.
+  const system = ['--exclude', 'libs/**', '--exclude', 'apps/**', '--no-file-parallelism'];
+  const ofCluster = CLUSTER.map((name) => `test/${name}*`);
+  await Promise.all([
+    runTests('host', [...system, ...ofCluster.flatMap((glob) => ['--exclude', glob])]),
+    runTests('cluster', [...system, ...CLUSTER.map((name) => `test/${name}`)], { later: true }),
+  ]);
 }
 
 if (process.env.CI === 'true' && count.skipped > 0) {
@@ -43,12 +50,21 @@ function check(name, command, args, { quiet = false } = {}) {
   process.stdout.write(`${passed ? 'ok    ' : 'FAILED'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)\n`);
 }
 
-function runTests(name, args) {
+/** With `later` the output is told at the end, so that it does not mix with another's. */
+async function runTests(name, args, { later = false } = {}) {
   const report = join(root, '.cache', `${name}.json`);
+  const output = join(root, '.cache', `${name}.log`);
   mkdirSync(dirname(report), { recursive: true });
   rmSync(report, { force: true });
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const { status } = spawnSync(bin('vitest'), ['run', ...reporters, ...args], { cwd: root, stdio: ['ignore', 1, 2] });
+  const file = later ? openSync(output, 'w') : undefined;
+  const stdio = ['ignore', file ?? 1, file ?? 2];
+  const child = spawn(bin('vitest'), ['run', ...reporters, ...args], { cwd: root, stdio });
+  const status = await new Promise((resolve) => child.once('error', resolve).once('exit', resolve));
+  if (file !== undefined) {
+    closeSync(file);
+    process.stdout.write(readFileSync(output));
+  }
   let result;
   try {
     result = JSON.parse(readFileSync(report, 'utf8'));
