@@ -243,7 +243,7 @@ describe('the trace stage', () => {
     fake.allocate(3, 2);
     await trace();
     await send(request(7));
-    await until(() => expect(chunks().length).toBe(1));
+    await until(() => expect(chunks().length).toBeGreaterThan(0));
     Object.assign(fake, { failure: new Error('busy'), failures: 3 });
     await until(() => expect(fake.failures).toBeLessThan(0));
     fake.allocate(3, 1);
