@@ -65,10 +65,12 @@ describe.skipIf(why)(`a broker that is away${why ? ` (skipped: ${why})` : ''}`, 
       waiting.tight = Math.max(waiting.tight, tight.stats()?.spooledBytes ?? 0);
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
+    const keyframes = tight.stats()!.keyframes;
     await broker.start();
     await until('the spools to be sent', () =>
       [roomy, tight].every((one) => (one.stats()?.spooledBytes ?? Infinity) < MEMORY_BYTES / 4),
     );
+    await until('everything said anew', () => tight.stats()!.keyframes > keyframes);
     await Promise.all([roomy, tight].map((one) => one.drain(20_000)));
     await untilRead(writerLog, RECORDED);
     await record.drain(5_000);

@@ -64,6 +64,7 @@ export function controlScenarios(open: () => Promise<EventLog>): void {
     await told(names[1]!, 'ACTIVE');
     expect(nodes.map(({ opened }) => opened.length)).toEqual([0, 1, 0]);
     expect(nodes[1]!.opened).toMatchObject([{ pid: PID, mode: 'EXACT' }]);
+    await until('the answer', () => answers(names[1]!).length > 0);
     expect(answers(names[1]!)).toMatchObject([{ id: requests(names[1]!)[0]!.id, key: nodes[1]!.key }]);
     for (const other of [names[0]!, names[2]!]) expect(of(other)).toEqual([]);
     expect(await stop(apis[1], names[1]!)).toMatchObject({ state: 'STOPPED' });
@@ -106,6 +107,7 @@ export function controlScenarios(open: () => Promise<EventLog>): void {
     await seen(name('a'), 'ACTIVE');
     expect(await start(apis[1], name('a'))).toMatchObject({ state: 'ACTIVE' });
     expect(node.opened).toHaveLength(1);
+    await until('the second answer', () => answers(name('a')).length > 1);
     expect(answers(name('a')).map(({ state }) => state)).toEqual(['EXPIRED', 'ACTIVE']);
   }, 90_000);
 
