@@ -46,7 +46,7 @@ describe.skipIf(containers.why !== undefined)(`a server of ClickHouse in a conta
     const node = 'node-a';
     const options = { node, from, rounds: 60, roundMs: 1_000, processes: 6, seed: 11, keyframeEvery: 20 };
     const { chunks, processes } = simulateNode(options);
-    const blocks = sampleBlocks(chunks, 1_024);
+    const blocks = sampleBlocks(chunks, () => 1_024);
     const token = 'samples/0/0-59/1024';
     const written = await history.write(blocks, { token, again: false });
     await history.write(blocks, { token, again: false });

@@ -28,9 +28,9 @@ export async function fillHistory({ history, connection }: TestHistory): Promise
   const chunks = simulateNode(options).chunks.map((chunk, round) => ({ ...chunk, system: systemOf(chunk, round) }));
   const heartbeats = chunks.filter((_, round) => round % 2 === 1).map((chunk, index) => heartbeatOf(chunk, index));
   const blocks = [
-    ...sampleBlocks(chunks, 1),
-    ...nodeBlocks(heartbeats, 1),
-    ...findingBlocks([findingAt(to - 60_000)], 1),
+    ...sampleBlocks(chunks, () => 1),
+    ...nodeBlocks(heartbeats, () => 1),
+    ...findingBlocks([findingAt(to - 60_000)], () => 1),
   ];
   await history.write(blocks, { token: 'dashboards', again: false });
   await fillTraceAndChunk(connection.command.bind(connection), chunks[0]!, to);

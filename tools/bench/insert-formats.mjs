@@ -111,7 +111,7 @@ function jsonColumns({ chunks }) {
 }
 
 function nativeBlocks({ chunks }, turn) {
-  return sampleBlocks(chunks, turn + 10)
+  return sampleBlocks(chunks, () => turn + 10)
     .filter(({ table }) => table === 'process_samples')
     .map(({ columns, body }) => ({ columns, body: Buffer.concat(body) }));
 }

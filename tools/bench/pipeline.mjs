@@ -117,7 +117,7 @@ function referenceBlocks(chunks) {
   const size = Math.max(1, Math.floor(100_000 / PROCESSES));
   const blocks = [];
   for (let from = 0; from < chunks.length; from += size) {
-    const some = sampleBlocks(chunks.slice(from, from + size), from * 1024);
+    const some = sampleBlocks(chunks.slice(from, from + size), () => from * 1024);
     blocks.push(...some.filter(({ table }) => table === 'process_samples').map((block) => ({ block, from })));
   }
   return blocks;

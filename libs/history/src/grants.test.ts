@@ -32,7 +32,7 @@ const CALLS: Record<Exclude<keyof History, 'preflight' | 'ping' | 'close'>, (his
     const { chunks } = simulateNode({
       ...{ node: NODE, from, rounds: 5, roundMs: 1_000, processes: 3, seed: 7, keyframeEvery: 4 },
     });
-    const blocks = sampleBlocks(chunks, NOW);
+    const blocks = sampleBlocks(chunks, () => NOW);
     const first = await history.write(blocks, { token: `t/${NOW}`, again: false });
     const second = await history.write(blocks, { token: `t/${NOW}`, again: true });
     expect([first.oddities, second.oddities]).toEqual([[], []]);

@@ -20,5 +20,5 @@ export { type Block } from './write/block.js';
 export { findingBlocks } from './write/finding-blocks.js';
 export { nodeBlocks } from './write/node-blocks.js';
 export { sampleBlocks } from './write/sample-blocks.js';
-export { writtenChunksBlock, type WrittenChunks, type WrittenRun } from './write/written-chunks-block.js';
+export { writtenChunksBlock, type WrittenChunk, type WrittenRun } from './write/written-chunks-block.js';
 export { type WriteOptions, type WriteReport } from './write/write-blocks.js';

@@ -155,7 +155,7 @@ SELECT node, toUInt64(1) AS rows FROM process_samples;
       const node = `node-${round}`;
       const options = { node, from: Date.now() - 5_000, rounds: 4, roundMs: 1_000, processes: 5, seed: round + 1 };
       const { chunks } = simulateNode({ ...options, keyframeEvery: 2 });
-      const blocks = sampleBlocks(chunks, 1_000 + round);
+      const blocks = sampleBlocks(chunks, () => 1_000 + round);
       const token = { token: `t/${round}` };
       await older.write(blocks, { ...token, again: false });
       // What follows an uncertain try goes through counting and refilling, which read the tables as they are now.

@@ -99,7 +99,7 @@ export class Connections {
     let link = this.#links.get(name);
     if (!link) this.#links.set(name, (link = this.#create(address)));
     try {
-      await connected(link);
+      await connected(link, api === 'Fetch' ? 1 : 0);
       const wire = link.broker.lookupRequest(apiKeys[api]!, requests[api]!)(args);
       const response = {
         decode: decode ? async (payload: Buffer) => decode(payload) : wire.response.decode,
@@ -144,7 +144,7 @@ export class Connections {
       authenticationTimeout: attemptTimeoutMs,
       allowAutoTopicCreation: false,
     });
-    return { broker, sockets, connecting: undefined };
+    return { broker, sockets, connecting: [undefined, undefined], ending: undefined };
   }
 
   #open(host: string, port: number, onConnect: () => void, sockets: Set<Socket>): Socket {
@@ -182,19 +182,24 @@ export class Connections {
 interface Link {
   broker: Broker;
   sockets: Set<Socket>;
-  connecting: Promise<void> | undefined;
+  connecting: [general: Promise<unknown> | undefined, fetching: Promise<unknown> | undefined];
+  ending: Promise<void> | undefined;
 }
 
-function connected(link: Link): Promise<void> {
-  if (link.broker.isConnected()) return Promise.resolve();
-  link.connecting ??= link.broker.connect().finally(() => (link.connecting = undefined));
-  return link.connecting;
+/** kafkajs opens a socket for each caller that finds none; here all wait for the same one. */
+function connected({ broker, connecting }: Link, lane: 0 | 1): Promise<unknown> {
+  return (connecting[lane] ??= broker
+    .connect()
+    .then(() => broker.connectionPool.getConnection(lane))
+    .finally(() => (connecting[lane] = undefined)));
 }
 
-async function cut(link: Link, reason: Error): Promise<void> {
+function cut(link: Link, reason: Error): Promise<void> {
   for (const socket of link.sockets) socket.destroy(reason);
-  await Promise.allSettled([link.connecting]);
-  await link.broker.disconnect().catch(() => {});
+  link.ending ??= Promise.allSettled(link.connecting)
+    .then(() => link.broker.disconnect())
+    .catch(() => {});
+  return link.ending;
 }
 
 function nameOf({ host, port }: Address): string {

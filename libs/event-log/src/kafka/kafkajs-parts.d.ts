@@ -37,6 +37,8 @@ declare module 'kafkajs/src/network/connectionPool.js' {
       reauthenticationThreshold: number;
     });
     send(request: WireRequest): Promise<unknown>;
+    /** Connects when it is not connected: 1 is the socket that fetches. */
+    getConnection(index: 0 | 1): Promise<unknown>;
     destroy(): Promise<void>;
   }
 }

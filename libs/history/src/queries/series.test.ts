@@ -56,7 +56,7 @@ describe('series from history', () => {
 
   const write = async (chunks: readonly SampleChunk[], number: number): Promise<void> => {
     for (let index = 0; index < chunks.length; index += 40) {
-      const part = sampleBlocks(chunks.slice(index, index + 40), (number + index) * 1024);
+      const part = sampleBlocks(chunks.slice(index, index + 40), () => (number + index) * 1024);
       await test.history.write(part, { token: `t/${number + index}`, again: false });
     }
   };

@@ -32,7 +32,7 @@ describe('what history remembers', () => {
     test = await openTestHistory();
     simulation = simulateNode({ node, from, rounds: 300, roundMs: 1_000, processes: 8, seed: 21, keyframeEvery: 60 });
     for (let index = 0; index < 300; index += 50) {
-      await write(sampleBlocks(simulation.chunks.slice(index, index + 50), (1 + index) * 1024));
+      await write(sampleBlocks(simulation.chunks.slice(index, index + 50), () => (1 + index) * 1024));
     }
   });
   afterAll(() => test.close());
@@ -193,8 +193,8 @@ describe('what history remembers', () => {
 
     it('are the newest heartbeat, and the newest memory even of one that fell silent', async () => {
       const gone = Date.now() - 26 * 60 * MINUTE;
-      await write(nodeBlocks([heartbeat('node-a', from), heartbeat('silent', gone)], 1));
-      await write(nodeBlocks([heartbeat('node-a', from + 1, { state: 'LEAVING', processes: 9 })], 2));
+      await write(nodeBlocks([heartbeat('node-a', from), heartbeat('silent', gone)], () => 1));
+      await write(nodeBlocks([heartbeat('node-a', from + 1, { state: 'LEAVING', processes: 9 })], () => 2));
       const silent = simulateNode({
         node: 'silent',
         from: gone - 10_000,
@@ -204,7 +204,7 @@ describe('what history remembers', () => {
         seed: 1,
         keyframeEvery: 5,
       });
-      await write(sampleBlocks(silent.chunks, 7 * 1024));
+      await write(sampleBlocks(silent.chunks, () => 7 * 1024));
       const nodes = await test.history.lastNodes();
       expect(nodes.map(({ node, state, processes, at }) => ({ node, state, processes, at }))).toEqual([
         { node: 'node-a', state: 'LEAVING', processes: 9, at: from + 1 },
@@ -224,7 +224,7 @@ describe('what history remembers', () => {
         seed: 2,
         keyframeEvery: 1,
       });
-      await write(sampleBlocks(recent.chunks, 8 * 1024));
+      await write(sampleBlocks(recent.chunks, () => 8 * 1024));
       expect((await test.history.lastNodeMemory()).map((one) => [one.node, one.memory])).toEqual([
         ['node-a', lastOf(recent).system.memory],
         ['silent', lastOf(silent).system.memory],
@@ -279,11 +279,11 @@ describe('what history remembers', () => {
       await write(
         findingBlocks(
           [finding('f00', base - 500, { state: 'GROWING' }), finding('of-process', base - 400, { state: 'CLEARED' })],
-          1,
+          () => 1,
         ),
       );
-      await write(findingBlocks([...all, { ...acknowledgement, at: base + 5, note: 'seen' }], 2));
-      await write(findingBlocks([acknowledgement], 3));
+      await write(findingBlocks([...all, { ...acknowledgement, at: base + 5, note: 'seen' }], () => 2));
+      await write(findingBlocks([acknowledgement], () => 3));
     });
 
     const newestFirst = (a: Finding, b: Finding): number => b.at - a.at || (a.id < b.id ? 1 : -1);

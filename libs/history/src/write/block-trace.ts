@@ -1,13 +1,13 @@
 import type { BlockTrace } from './block.js';
 
-/** SQL that is true for the rows of the batch and no others. */
+/** SQL that is true for the rows of the batches and no others. */
 export function traceCondition(trace: BlockTrace): { where: string; parameters: Record<string, unknown> } {
   const terms = [
-    'batch = {batch:UInt64}',
+    'batch IN {batches:Array(UInt64)}',
     'at >= fromUnixTimestamp64Milli({from:Int64})',
     'at <= fromUnixTimestamp64Milli({to:Int64})',
   ];
-  const parameters: Record<string, unknown> = { batch: trace.batch, from: trace.from, to: trace.to };
+  const parameters: Record<string, unknown> = { batches: trace.batches, from: trace.from, to: trace.to };
   if (trace.nodes) {
     terms.push('node >= {first_node:String}', 'node <= {last_node:String}');
     parameters['first_node'] = trace.nodes[0];

@@ -25,7 +25,7 @@ export interface Block {
 }
 
 export interface BlockTrace {
-  batch: number;
+  batches: number[];
   /** Null where the table is small and not ordered by node. */
   nodes: string[] | null;
   /** Least and greatest `at`, epoch milliseconds. */
@@ -55,16 +55,24 @@ export function byDay<T extends { at: number }>(records: readonly T[]): [day: nu
   return [...days].sort(([a], [b]) => a - b);
 }
 
-export function traceOf(batch: number, records: readonly { at: number; node: string }[]): BlockTrace {
+/** The batch whose rows those of the record are; batches of several partitions may share a block. */
+export type BatchOf<T> = (record: T) => number;
+
+export function traceOf<T extends { at: number; node: string }>(
+  batchOf: BatchOf<T>,
+  records: readonly T[],
+): BlockTrace {
   let from = Infinity;
   let to = -Infinity;
+  const batches = new Set<number>();
   const nodes = new Set<string>();
-  for (const { at, node } of records) {
-    from = Math.min(from, at);
-    to = Math.max(to, at);
-    nodes.add(node);
+  for (const record of records) {
+    from = Math.min(from, record.at);
+    to = Math.max(to, record.at);
+    batches.add(batchOf(record));
+    nodes.add(record.node);
   }
-  return { batch, nodes: [...nodes].sort(), from, to };
+  return { batches: [...batches].sort((a, b) => a - b), nodes: [...nodes].sort(), from, to };
 }
 
 /** `rssAnon` is column `rss_anon`. */

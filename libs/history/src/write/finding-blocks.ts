@@ -1,5 +1,5 @@
 import type { Acknowledgement, Finding, FindingRecord } from '@tidemark/contracts';
-import { block, byDay, LAST_MOMENT, traceOf, type Block } from './block.js';
+import { block, byDay, LAST_MOMENT, traceOf, type BatchOf, type Block } from './block.js';
 import {
   boolColumn,
   countColumn,
@@ -12,31 +12,24 @@ import {
   type NativeColumn,
 } from './native-columns.js';
 
-export function findingBlocks(records: readonly FindingRecord[], batch: number): Block[] {
+export function findingBlocks(records: readonly FindingRecord[], batchOf: BatchOf<FindingRecord>): Block[] {
   // Sorted as the tables are: of two records of one time the later one must stay the later one.
   const sorted = records.toSorted((a, b) => (a.id === b.id ? a.at - b.at : a.id < b.id ? -1 : 1));
   const findings = sorted.filter((record) => record.type === 'finding');
   const acknowledgements = sorted.filter((record) => record.type === 'acknowledgement');
   return [
-    ...byDay(findings).map(([day, ofDay]) => findingBlock(day, ofDay, batch)),
-    ...byDay(acknowledgements).map(([day, ofDay]) => acknowledgementBlock(day, ofDay, batch)),
+    ...byDay(findings).map(([day, ofDay]) => findingBlock(day, ofDay, batchOf)),
+    ...byDay(acknowledgements).map(([day, ofDay]) => acknowledgementBlock(day, ofDay, batchOf)),
   ];
 }
 
 type Pick<T> = (finding: Finding) => T;
 
-function findingBlock(day: number, findings: readonly Finding[], batch: number): Block {
+function findingBlock(day: number, findings: readonly Finding[], batchOf: BatchOf<Finding>): Block {
   const all = <T>(pick: Pick<T>): T[] => findings.map(pick);
-  const columns = [
-    countColumn(
-      'batch',
-      all(() => batch),
-    ),
-    ...subjectColumns(all),
-    ...verdictColumns(all),
-  ];
+  const columns = [countColumn('batch', all(batchOf)), ...subjectColumns(all), ...verdictColumns(all)];
   // Every finding has its id first in the key, so that a search by node would not be narrower.
-  return block('findings', day, findings.length, columns, { ...traceOf(batch, findings), nodes: null });
+  return block('findings', day, findings.length, columns, { ...traceOf(batchOf, findings), nodes: null });
 }
 
 /** What it is about. */
@@ -94,7 +87,11 @@ function verdictColumns(all: <T>(pick: Pick<T>) => T[]): NativeColumn[] {
 
 const runs = (texts: readonly string[]): { text: string; rows: number }[] => texts.map((text) => ({ text, rows: 1 }));
 
-function acknowledgementBlock(day: number, records: readonly Acknowledgement[], batch: number): Block {
+function acknowledgementBlock(
+  day: number,
+  records: readonly Acknowledgement[],
+  batchOf: BatchOf<Acknowledgement>,
+): Block {
   const columns = [
     textColumn(
       'id',
@@ -104,10 +101,7 @@ function acknowledgementBlock(day: number, records: readonly Acknowledgement[], 
       'at',
       records.map(({ at }) => at),
     ),
-    countColumn(
-      'batch',
-      records.map(() => batch),
-    ),
+    countColumn('batch', records.map(batchOf)),
     textColumn(
       'subject',
       records.map(({ subject }) => subject),

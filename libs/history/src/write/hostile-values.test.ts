@@ -151,7 +151,7 @@ describe('values at the edge of the contracts', () => {
             },
           }),
         ],
-        1024,
+        () => 1024,
       ),
     );
     const rows = await test.connection.query(
@@ -178,9 +178,9 @@ describe('values at the edge of the contracts', () => {
   });
 
   it('writes nothing for a chunk that tells nothing', () => {
-    expect(sampleBlocks([chunk({})], 1024)).toEqual([]);
-    expect(nodeBlocks([], 1024)).toEqual([]);
-    expect(findingBlocks([], 1024)).toEqual([]);
+    expect(sampleBlocks([chunk({})], () => 1024)).toEqual([]);
+    expect(nodeBlocks([], () => 1024)).toEqual([]);
+    expect(findingBlocks([], () => 1024)).toEqual([]);
   });
 
   it('keeps heartbeats and findings with text that looks like SQL', async () => {
@@ -242,7 +242,7 @@ describe('values at the edge of the contracts', () => {
       message: NASTY,
       evidence: { [NASTY]: null },
     };
-    await write([...nodeBlocks([record], 1024), ...findingBlocks([finding], 1024)]);
+    await write([...nodeBlocks([record], () => 1024), ...findingBlocks([finding], () => 1024)]);
     const [node] = await test.history.lastNodes();
     expect(node).toMatchObject({ node: 'n', hostname: NASTY, limitations: [NASTY, ''], at });
     await expect(test.history.finding(NASTY)).resolves.toEqual({ finding, acknowledgement: null });

@@ -57,7 +57,7 @@ describe('an insert that is late', { timeout: 120_000 }, () => {
       simulateNode({
         ...{ node, from: Date.now() - 10_000, rounds: 5, roundMs: 1_000, processes: 5, seed: 7, keyframeEvery: 4 },
       }).chunks,
-      batch,
+      () => batch,
     );
   const rows = async (node: string): Promise<number> => {
     const [row] = await test.connection.query<{ rows: number }>(

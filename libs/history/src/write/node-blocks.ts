@@ -1,5 +1,5 @@
 import type { NodeRecord } from '@tidemark/contracts';
-import { block, byDay, LAST_MOMENT, traceOf, type Block } from './block.js';
+import { block, byDay, LAST_MOMENT, traceOf, type BatchOf, type Block } from './block.js';
 import {
   countColumn,
   dictionaryColumn,
@@ -10,7 +10,7 @@ import {
 } from './native-columns.js';
 
 /** One row per heartbeat. */
-export function nodeBlocks(records: readonly NodeRecord[], batch: number): Block[] {
+export function nodeBlocks(records: readonly NodeRecord[], batchOf: BatchOf<NodeRecord>): Block[] {
   return byDay(records).map(([day, ofDay]) => {
     const text = (name: string, pick: (record: NodeRecord) => string): NativeColumn =>
       dictionaryColumn(
@@ -27,7 +27,7 @@ export function nodeBlocks(records: readonly NodeRecord[], batch: number): Block
     const columns = [
       text('node', ({ node }) => node),
       time('at', ({ at }) => at),
-      count('batch', () => batch),
+      count('batch', batchOf),
       text('boot', ({ boot }) => boot),
       text('run', ({ run }) => run),
       text('state', ({ state }) => state),
@@ -66,6 +66,6 @@ export function nodeBlocks(records: readonly NodeRecord[], batch: number): Block
       count('skipped_rounds', ({ collector }) => collector.skippedRounds),
       count('clock_jumps', ({ collector }) => collector.clockJumps),
     ];
-    return block('heartbeats', day, ofDay.length, columns, traceOf(batch, ofDay));
+    return block('heartbeats', day, ofDay.length, columns, traceOf(batchOf, ofDay));
   });
 }

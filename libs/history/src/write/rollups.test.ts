@@ -50,7 +50,7 @@ describe('the rollups of process samples', () => {
     for (const node of nodes) {
       for (let index = 0; index < node.chunks.length;) {
         const size = 1 + Math.floor(random() * 60);
-        const blocks = sampleBlocks(node.chunks.slice(index, index + size), batch * 1024);
+        const blocks = sampleBlocks(node.chunks.slice(index, index + size), () => batch * 1024);
         await test.history.write(blocks, { token: `r/${batch}`, again: random() < 0.3 });
         batch++;
         index += size;
@@ -66,7 +66,10 @@ describe('the rollups of process samples', () => {
       seed: 1,
       keyframeEvery: 60,
     });
-    await test.history.write(sampleBlocks(large.chunks, batch * 1024), { token: `r/${batch}`, again: false });
+    await test.history.write(
+      sampleBlocks(large.chunks, () => batch * 1024),
+      { token: `r/${batch}`, again: false },
+    );
     chunks.push(...large.chunks);
   });
   afterAll(() => test.close());

@@ -1,5 +1,5 @@
 import { PROCESS_NUMBERS, type SampleChunk } from '@tidemark/contracts';
-import { block, byDay, columnName, DAY_MS, LAST_MOMENT, traceOf, type Block } from './block.js';
+import { block, byDay, columnName, DAY_MS, LAST_MOMENT, traceOf, type BatchOf, type Block } from './block.js';
 import {
   dateColumn,
   dictionaryColumn,
@@ -16,22 +16,27 @@ import { orderRows, type RowOrder } from './row-order.js';
 import { systemBlocks } from './system-blocks.js';
 
 /** The rows of the chunks, table by table and day by day; the same chunks give the same blocks. */
-export function sampleBlocks(chunks: readonly SampleChunk[], batch: number): Block[] {
+export function sampleBlocks(chunks: readonly SampleChunk[], batchOf: BatchOf<SampleChunk>): Block[] {
   return byDay(chunks).flatMap(([day, ofDay]) => [
-    ...processBlock(day, ofDay, batch),
+    ...processBlock(day, ofDay, batchOf),
     ...factBlock(day, ofDay),
-    ...systemBlocks(day, ofDay, batch),
+    ...systemBlocks(day, ofDay, batchOf),
   ]);
 }
 
-function processBlock(day: number, chunks: readonly SampleChunk[], batch: number): Block[] {
+function processBlock(day: number, chunks: readonly SampleChunk[], batchOf: BatchOf<SampleChunk>): Block[] {
   const order = orderRows(chunks, ({ procs }) => procs);
   const { rows } = order;
   if (rows === 0) return [];
   const at = new Words64(rows);
   const batches = new Words64(rows);
-  batches.fill(0, rows, batch);
-  for (const { chunk, places } of order.chunks) for (const place of places) at.set(place, chunk.at);
+  for (const { chunk, places } of order.chunks) {
+    const batch = batchOf(chunk);
+    for (const place of places) {
+      at.set(place, chunk.at);
+      batches.set(place, batch);
+    }
+  }
   const columns = [
     ...identityColumns(order, ({ procs }) => procs),
     at.column('at', "DateTime64(3, 'UTC')"),
@@ -44,7 +49,7 @@ function processBlock(day: number, chunks: readonly SampleChunk[], batch: number
     for (const { chunk, places } of order.chunks) values.setAt(places, chunk.procs[name] ?? []);
     if (values.known > 0) columns.push(values.column(columnName(name)));
   }
-  return [block('process_samples', day, rows, columns, traceOf(batch, chunks))];
+  return [block('process_samples', day, rows, columns, traceOf(batchOf, chunks))];
 }
 
 function stateColumn({ rows, chunks }: RowOrder): NativeColumn[] {

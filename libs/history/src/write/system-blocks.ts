@@ -8,7 +8,7 @@ import type {
   SystemMemory,
   SystemSample,
 } from '@tidemark/contracts';
-import { block, columnName, traceOf, wholeNumber, type Block } from './block.js';
+import { block, columnName, traceOf, wholeNumber, type BatchOf, type Block } from './block.js';
 import {
   countColumn,
   dictionaryColumn,
@@ -139,11 +139,11 @@ const INTERFACE = Object.fromEntries(
   INTERFACE_FIELDS.map((field) => [field, columnName(field)]),
 ) as FieldsOf<NetworkInterface>;
 
-export function systemBlocks(day: number, chunks: readonly SampleChunk[], batch: number): Block[] {
-  return [...nodeBlock(day, chunks, batch), ...deviceBlock(day, chunks, batch)];
+export function systemBlocks(day: number, chunks: readonly SampleChunk[], batchOf: BatchOf<SampleChunk>): Block[] {
+  return [...nodeBlock(day, chunks, batchOf), ...deviceBlock(day, chunks, batchOf)];
 }
 
-function nodeBlock(day: number, chunks: readonly SampleChunk[], batch: number): Block[] {
+function nodeBlock(day: number, chunks: readonly SampleChunk[], batchOf: BatchOf<SampleChunk>): Block[] {
   // Sorted as the table is, see orderRows.
   const told = chunks
     .filter(({ system }) => system.memory ?? system.load ?? system.pressure ?? system.uptime ?? system.counters)
@@ -162,10 +162,7 @@ function nodeBlock(day: number, chunks: readonly SampleChunk[], batch: number): 
       'at',
       told.map(({ at }) => at),
     ),
-    countColumn(
-      'batch',
-      told.map(() => batch),
-    ),
+    countColumn('batch', told.map(batchOf)),
   ];
   for (const [name, pick] of NODE_COUNTS) {
     const cells = told.map(({ system }) => wholeNumber(pick(system)));
@@ -175,7 +172,7 @@ function nodeBlock(day: number, chunks: readonly SampleChunk[], batch: number): 
     const cells = told.map(({ system }) => pick(system) ?? null);
     if (cells.some((cell) => cell !== null)) columns.push(nullableFloatColumn(name, cells));
   }
-  return [block('node_samples', day, told.length, columns, traceOf(batch, told))];
+  return [block('node_samples', day, told.length, columns, traceOf(batchOf, told))];
 }
 
 interface DeviceKind {
@@ -231,7 +228,7 @@ const DEVICE_KINDS: readonly DeviceKind[] = [
 ];
 
 /** One row per device of every chunk that has its section; only the columns of kinds that occur. */
-function deviceBlock(day: number, chunks: readonly SampleChunk[], batch: number): Block[] {
+function deviceBlock(day: number, chunks: readonly SampleChunk[], batchOf: BatchOf<SampleChunk>): Block[] {
   const groups = chunks.flatMap((chunk) =>
     DEVICE_KINDS.map((kind) => ({ chunk, kind, names: kind.names(chunk.system) })).filter(
       ({ names }) => names.length > 0,
@@ -240,10 +237,14 @@ function deviceBlock(day: number, chunks: readonly SampleChunk[], batch: number)
   if (groups.length === 0) return [];
   const rows = groups.reduce((sum, { names }) => sum + names.length, 0);
   const times = new Words64(rows);
-  let from = 0;
-  for (const { chunk, names } of groups) times.fill(from, (from += names.length), chunk.at);
   const batches = new Words64(rows);
-  batches.fill(0, rows, batch);
+  let from = 0;
+  for (const { chunk, names } of groups) {
+    const to = from + names.length;
+    times.fill(from, to, chunk.at);
+    batches.fill(from, to, batchOf(chunk));
+    from = to;
+  }
   const columns: NativeColumn[] = [
     dictionaryColumn(
       'node',
@@ -273,5 +274,5 @@ function deviceBlock(day: number, chunks: readonly SampleChunk[], batch: number)
     }
   }
   const told = [...new Set(groups.map(({ chunk }) => chunk))];
-  return [block('device_samples', day, rows, columns, traceOf(batch, told))];
+  return [block('device_samples', day, rows, columns, traceOf(batchOf, told))];
 }

@@ -54,7 +54,7 @@ describe('writing a batch', () => {
 
   const batch = (): { blocks: Block[]; token: string } => {
     const number = 1024 * (1000 + database);
-    return { blocks: sampleBlocks(simulate('node-a'), number), token: `samples/3/10-19/${number}` };
+    return { blocks: sampleBlocks(simulate('node-a'), () => number), token: `samples/3/10-19/${number}` };
   };
 
   it('puts each row into its table once, and one part per table and day', async () => {
@@ -130,7 +130,7 @@ describe('writing a batch', () => {
     const whole = await contents(connection);
     for (const table of Object.keys(whole)) await connection.command(`TRUNCATE TABLE ${table}`);
     // Rows of another batch of the same days take the tokens.
-    const others = sampleBlocks(simulate('node-b'), 77 * 1024);
+    const others = sampleBlocks(simulate('node-b'), () => 77 * 1024);
     await write(others, { token, again: false });
     const report = await write(blocks, { token, again: true });
     expect(report.oddities).toEqual([]);
@@ -159,7 +159,10 @@ describe('writing a batch', () => {
       seed: 1,
       keyframeEvery: 1,
     });
-    const report = await write(sampleBlocks(chunks, 1024), { token: 'old', again: true });
+    const report = await write(
+      sampleBlocks(chunks, () => 1024),
+      { token: 'old', again: true },
+    );
     expect(report.oddities).toEqual(
       expect.arrayContaining([expect.stringContaining('process_samples has 0 rows of batch 1024')]),
     );

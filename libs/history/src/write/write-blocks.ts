@@ -7,6 +7,8 @@ import { refillViews } from './refill-views.js';
 export interface WriteOptions {
   /** Names the batch in every deduplication token; the same for every try of the same batch. */
   token: string;
+  /** Where the token is of an insert that this batch shared with others: a name that it shares with nobody. */
+  ownToken?: string;
   /** True when an earlier try may have written some of the batch: then it is looked up, not only left to the tokens. */
   again: boolean;
   signal?: AbortSignal;
@@ -47,7 +49,8 @@ export async function writeBlocks(
     options.signal?.throwIfAborted();
     const token = `${options.token}/${block.table}/${block.day}`;
     await options.beforeBlock?.(block);
-    if (options.again) await settle(connection, block, token, report, options.signal);
+    const lostToken = `${options.ownToken ?? options.token}/${block.table}/${block.day}/lost`;
+    if (options.again) await settle(connection, block, { token, lostToken }, report, options.signal);
     else await insert(connection, block, token, options.signal, token);
     report.rows[block.table] = (report.rows[block.table] ?? 0) + block.rows;
     await options.onBlock?.(block);
@@ -58,7 +61,7 @@ export async function writeBlocks(
 async function settle(
   connection: Connection,
   block: Block,
-  token: string,
+  { token, lostToken }: { token: string; lostToken: string },
   report: WriteReport,
   signal?: AbortSignal,
 ): Promise<void> {
@@ -68,17 +71,18 @@ async function settle(
   let found = await count(connection, block.table, trace, token);
   if (found > 0) report.found++;
   else {
-    // The same token first: another writer of the block may have sent it after it was counted.
+    // The same token first: another writer of the block may have sent it after it was counted. If others took it for rows
+    // of theirs, nothing that is sent by that token later can come in any more.
     await insert(connection, block, token, signal, token);
     found = await count(connection, block.table, trace, token);
   }
   if (found === 0) {
-    await insert(connection, block, `${token}/lost`, signal, token);
+    await insert(connection, block, lostToken, signal, token);
     found = await count(connection, block.table, trace, token);
   }
   if (found !== block.rows) {
     report.oddities.push(
-      `${block.table} has ${found} rows of batch ${trace.batch}, expected are ${block.rows}: rows older than the retention go at once, else the data directory was changed by others`,
+      `${block.table} has ${found} rows of batch ${trace.batches.join(', ')}, expected are ${block.rows}: rows older than the retention go at once, else the data directory was changed by others`,
     );
   }
   await refillViews(connection, block.table, trace);

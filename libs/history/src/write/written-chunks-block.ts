@@ -1,53 +1,52 @@
 import { block, DAY_MS, type Block } from './block.js';
 import { countColumn, dictionaryColumn, textColumn, timeColumn, words32Column } from './native-columns.js';
 
-/** The newest chunk of one run of a node's collector that a batch brings. */
+/** The newest chunk of one run of a node's collector that is in the tables. */
 export interface WrittenRun {
   node: string;
   run: string;
   seq: number;
 }
 
-export interface WrittenChunks {
-  topic: string;
+/** That chunk, and the batch that brings it. */
+export interface WrittenChunk extends WrittenRun {
   partition: number;
   batch: number;
-  runs: readonly WrittenRun[];
-  /** By the writer's clock, epoch milliseconds: the rows are kept for days from then on. */
-  at: number;
 }
 
 /**
- * Notes which chunks the batch brought. To be written after all its other blocks: then a chunk is noted only when its
- * rows are in their tables. Rows of one run fold into one, so the block has no trace.
+ * Notes which chunks were written. To come after all other blocks: then a chunk is noted only when its rows are in their
+ * tables. Rows of one run fold into one, so the block has no trace.
+ *
+ * @param at by the writer's clock, epoch milliseconds: the rows are kept for days from then on
  */
-export function writtenChunksBlock({ topic, partition, batch, runs, at }: WrittenChunks): Block {
+export function writtenChunksBlock(topic: string, chunks: readonly WrittenChunk[], at: number): Block {
   const columns = [
-    dictionaryColumn('topic', [{ text: topic, rows: runs.length }]),
+    dictionaryColumn('topic', [{ text: topic, rows: chunks.length }]),
     words32Column(
       'partition',
-      Uint32Array.from(runs, () => partition),
+      Uint32Array.from(chunks, ({ partition }) => partition),
     ),
     textColumn(
       'node',
-      runs.map(({ node }) => node),
+      chunks.map(({ node }) => node),
     ),
     textColumn(
       'run',
-      runs.map(({ run }) => run),
+      chunks.map(({ run }) => run),
     ),
     countColumn(
       'seq',
-      runs.map(({ seq }) => seq),
+      chunks.map(({ seq }) => seq),
     ),
     countColumn(
       'batch',
-      runs.map(() => batch),
+      chunks.map(({ batch }) => batch),
     ),
     timeColumn(
       'at',
-      runs.map(() => at),
+      chunks.map(() => at),
     ),
   ];
-  return block('written_chunks', Math.floor(at / DAY_MS), runs.length, columns, null);
+  return block('written_chunks', Math.floor(at / DAY_MS), chunks.length, columns, null);
 }

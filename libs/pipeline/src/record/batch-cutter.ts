@@ -15,8 +15,20 @@ export interface Batch {
   first: number;
   last: number;
   records: LogRecord[];
+  bytes: number;
+  /** Of the largest table that it fills. */
+  rows: number;
   /** True when it was under way before: some of it may be written. */
   again: boolean;
+  /** Names the insert that it shares with batches of other partitions. */
+  shared?: string;
+}
+
+/** What the log says of a batch that was under way. */
+export interface UnderWay {
+  first: number;
+  last: number;
+  shared?: string;
 }
 
 export interface CutLimits {
@@ -43,15 +55,10 @@ export class BatchCutter {
   #bytes = 0;
   #rows = 0;
   #number: number;
-  #underWay: { first: number; last: number } | undefined;
+  #underWay: UnderWay | undefined;
 
   /** @param newest number of the newest batch, also when that is the one under way */
-  constructor(
-    limits: CutLimits,
-    newest: number,
-    underWay: { first: number; last: number } | undefined,
-    onLoss: (loss: Loss) => void,
-  ) {
+  constructor(limits: CutLimits, newest: number, underWay: UnderWay | undefined, onLoss: (loss: Loss) => void) {
     this.#limits = limits;
     this.#number = newest;
     this.#underWay = underWay;
@@ -89,43 +96,48 @@ export class BatchCutter {
   }
 
   /** The next batch, also a small one; undefined when there is none to cut now. */
-  cut(): Batch | undefined {
+  cut(limits: CutLimits = this.#limits): Batch | undefined {
     if (this.incomplete) return undefined;
     const again = this.#underWay && this.#cutAgain(this.#underWay);
     if (again) return again;
     if (this.#waiting.length === 0) return undefined;
-    const records = this.#take(this.#nextCount());
+    const taken = this.#take(this.#nextCount(limits));
+    const { records } = taken;
     const [first, last] = [records[0]!.offset, records.at(-1)!.offset];
-    return { number: ++this.#number, first, last, records, again: false };
+    return { number: ++this.#number, first, last, ...taken, again: false };
   }
 
-  #cutAgain({ first, last }: { first: number; last: number }): Batch | undefined {
+  #cutAgain({ first, last, shared }: UnderWay): Batch | undefined {
     const beyond = this.#waiting.findIndex(({ record }) => record.offset > last);
-    const records = this.#take(beyond < 0 ? this.#waiting.length : beyond);
+    const taken = this.#take(beyond < 0 ? this.#waiting.length : beyond);
     this.#underWay = undefined;
-    const from = records[0]?.offset;
+    const from = taken.records[0]?.offset;
     if (from !== first) this.#onLoss({ first, last, whole: from === undefined });
-    return from === undefined ? undefined : { number: this.#number, first, last, records, again: true };
+    if (from === undefined) return undefined;
+    return { number: this.#number, first, last, ...taken, again: true, ...(shared !== undefined && { shared }) };
   }
 
   /** One record at least, more while they stay within the limits. */
-  #nextCount(): number {
+  #nextCount({ maxBytes, maxRows }: CutLimits): number {
     let [bytes, rows] = [0, 0];
     const beyond = this.#waiting.findIndex((one, index) => {
       bytes += one.bytes;
       rows += one.rows;
-      return index > 0 && (bytes > this.#limits.maxBytes || rows > this.#limits.maxRows);
+      return index > 0 && (bytes > maxBytes || rows > maxRows);
     });
     return beyond < 0 ? this.#waiting.length : beyond;
   }
 
-  #take(count: number): LogRecord[] {
+  #take(count: number): { records: LogRecord[]; bytes: number; rows: number } {
     const taken = this.#waiting.slice(0, count);
     this.#waiting = this.#waiting.slice(count);
+    let [bytes, rows] = [0, 0];
     for (const one of taken) {
-      this.#bytes -= one.bytes;
-      this.#rows -= one.rows;
+      bytes += one.bytes;
+      rows += one.rows;
     }
-    return taken.map(({ record }) => record);
+    this.#bytes -= bytes;
+    this.#rows -= rows;
+    return { records: taken.map(({ record }) => record), bytes, rows };
   }
 }

@@ -6,12 +6,14 @@ export interface BatchMetadata {
   batch: number;
   /** Its last offset while it is under way: the position is then its first. Absent once it is done. */
   last?: number;
+  /** Names the insert that it shares with batches of other partitions, while it is under way. */
+  shared?: string;
 }
 
 const VERSION = 1;
 
-export function encodeMetadata({ batch, last }: BatchMetadata): string {
-  return JSON.stringify(last === undefined ? { v: VERSION, batch } : { v: VERSION, batch, last });
+export function encodeMetadata({ batch, last, shared }: BatchMetadata): string {
+  return JSON.stringify({ v: VERSION, batch, last, shared });
 }
 
 /** Undefined when the text was not written by this stage. */
@@ -23,10 +25,11 @@ export function decodeMetadata(text: string): BatchMetadata | undefined {
     return undefined;
   }
   if (typeof json !== 'object' || json === null) return undefined;
-  const { v, batch, last } = json as Record<string, unknown>;
+  const { v, batch, last, shared } = json as Record<string, unknown>;
   if (v !== VERSION || !Number.isSafeInteger(batch)) return undefined;
   if (last === undefined) return { batch: batch as number };
-  return Number.isSafeInteger(last) ? { batch: batch as number, last: last as number } : undefined;
+  if (!Number.isSafeInteger(last)) return undefined;
+  return { batch: batch as number, last: last as number, ...(typeof shared === 'string' && { shared }) };
 }
 
 /** The number that rows carry: no two batches of one topic have the same. */

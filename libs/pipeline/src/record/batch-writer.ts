@@ -1,8 +1,9 @@
 import type { PartitionContext } from '@tidemark/event-log';
-import type { History, WriteReport } from '@tidemark/history';
+import { writtenChunksBlock, type Block, type History, type WriteReport, type WrittenChunk } from '@tidemark/history';
 import type { Logger } from '@tidemark/service';
 import type { Batch } from './batch-cutter.js';
 import { encodeMetadata, rowBatch } from './batch-metadata.js';
+import type { Limiter } from './limiter.js';
 import type { RecordMetrics } from './record-metrics.js';
 import { decodeRecord, type RecordTopic } from './record-topic.js';
 import type { Repeats, WrittenBefore } from './repeats.js';
@@ -25,6 +26,14 @@ export interface BatchWriterDeps {
   checkpoint?: (name: Checkpoint) => void | Promise<void>;
 }
 
+/** What a batch brings, each record once. */
+export interface Brought {
+  items: readonly unknown[];
+  notes: readonly WrittenChunk[];
+  /** The number that its rows carry. */
+  number: number;
+}
+
 const DEFAULT_LEASE_MS = 5_000;
 
 /**
@@ -32,7 +41,8 @@ const DEFAULT_LEASE_MS = 5_000;
  *
  * Before a batch is written its offsets are committed as metadata of its first; then come the tables; then the position
  * moves past it. After a crash the same offsets make the same batch, and history tells what of it is there already.
- * Records that an earlier batch brought are left out.
+ * Records that an earlier batch brought are left out. The steps are apart, so that batches of several partitions can go
+ * them together: see `writeTogether`.
  */
 export class BatchWriter {
   readonly #context: PartitionContext;
@@ -59,58 +69,94 @@ export class BatchWriter {
     this.#stop.abort();
   }
 
-  /** Resolves when the batch is written and committed; rejects when that must be left to another. */
+  /** All steps of a batch alone. Resolves when it is written and committed; rejects when that must be left to another. */
   async write(batch: Batch): Promise<void> {
-    const { topic, metrics, logger } = this.#deps;
-    const { partition } = this.#context;
-    const { number, first, last } = batch;
-    const done = metrics.seconds.startTimer({ topic: topic.topic });
-    await this.#reached('cut');
-    if (!batch.again) await this.#commit(first, encodeMetadata({ batch: number, last }));
-    await this.#reached('intent');
-    const report = await this.#bring(batch);
-    for (const oddity of report.oddities) logger.warn({ topic: topic.topic, partition, batch: number }, oddity);
-    await this.#reached('tables');
-    await this.#commit(last + 1, encodeMetadata({ batch: number }));
-    await this.#reached('committed');
-    for (const [table, rows] of Object.entries(report.rows)) metrics.rows.inc({ table }, rows);
-    metrics.batches.inc({ topic: topic.topic });
-    done();
+    await this.begin(batch);
+    const brought = await this.read(batch);
+    await this.bring(batch, brought);
+    await this.finish(batch, brought);
   }
 
-  async #bring(batch: Batch): Promise<WriteReport> {
-    const { topic, metrics, history } = this.#deps;
-    const { partition } = this.#context;
-    const { number, first, last, records } = batch;
-    const beforeBlock = (): Promise<void> => this.#makeSure(batch);
+  /** Says in the log what will be written. */
+  async begin(batch: Batch): Promise<void> {
+    await this.#reached('cut');
+    if (!batch.again) await this.#persist(() => this.#claim(batch));
+    await this.#reached('intent');
+  }
+
+  /** Decodes the batch, and leaves out what other batches brought. */
+  async read({ number, records, again }: Batch): Promise<Brought> {
+    const { topic, metrics } = this.#deps;
     const repeats = this.#repeats;
     const items = records.map((record) => decodeRecord(topic, record)).filter((item) => item !== undefined);
-    const row = rowBatch(number, partition);
+    const row = rowBatch(number, this.#context.partition);
     const fresh = repeats ? await this.#persist(() => repeats.fresh(items, row)) : items;
     // Of a batch under way what is left out may be its own.
-    if (!batch.again) metrics.repeated.inc({ topic: topic.topic }, items.length - fresh.length);
-    const blocks = [...topic.blocks(fresh, row), ...(repeats?.note(fresh, row) ?? [])];
-    const token = `${topic.topic}/${partition}/${first}-${last}/${number}`;
-    const onBlock = (): Promise<void> => this.#reached('table');
+    if (!again) metrics.repeated.inc({ topic: topic.topic }, items.length - fresh.length);
+    return { items: fresh, notes: repeats?.note(fresh, row) ?? [], number: row };
+  }
+
+  /** Puts the batch into its tables, however often that must be tried; tries of several batches can take `turns`. */
+  async bring(batch: Batch, brought: Brought, turns: Limiter = (task) => task()): Promise<void> {
+    const { topic, history, logger } = this.#deps;
+    const { partition } = this.#context;
+    const { number, first, last, shared } = batch;
+    const ownToken = `${topic.topic}/${partition}/${first}-${last}/${number}`;
+    const token = shared === undefined ? ownToken : sharedToken(topic, shared);
+    const blocks = blocksOf(topic, [brought]);
     const report = await this.#persist((again) =>
-      history.write(blocks, { token, again: again || batch.again, beforeBlock, onBlock }),
+      turns(() =>
+        history.write(blocks, {
+          ...{ token, ownToken, again: again || batch.again },
+          beforeBlock: () => this.makeSure(batch),
+          onBlock: (block) => this.wrote(block),
+        }),
+      ),
     );
-    repeats?.written(fresh);
-    return report;
+    for (const oddity of report.oddities) logger.warn({ topic: topic.topic, partition, batch: number }, oddity);
+    this.count(report);
+  }
+
+  /** Moves the position past what is in the tables. */
+  async finish({ number, last }: Batch, { items }: Brought): Promise<void> {
+    const { topic, metrics } = this.#deps;
+    await this.#reached('tables');
+    this.#repeats?.written(items);
+    await this.#persist(() => this.#commit(last + 1, encodeMetadata({ batch: number })));
+    await this.#reached('committed');
+    metrics.batches.inc({ topic: topic.topic });
   }
 
   /**
-   * A writer that was stopped for a while may have been replaced without knowing: before it goes on it asks the log, by
-   * committing once more what it is about to write. Throws EVENT_LOG_REVOKED when the partition is another's.
+   * A writer that was stopped for a while may have been replaced without knowing: before it goes on it asks the log.
+   * Throws EVENT_LOG_REVOKED when the partition is another's.
    */
-  async #makeSure({ number, first, last }: Batch): Promise<void> {
+  async makeSure(batch: Batch): Promise<void> {
     const { steady, wall } = this.#ownedAt;
     const sinceMs = Math.max(performance.now() - steady, Math.abs(Date.now() - wall));
-    if (sinceMs < (this.#deps.leaseMs ?? DEFAULT_LEASE_MS)) return;
-    await this.#commitOnce(first, encodeMetadata({ batch: number, last }));
+    if (sinceMs >= (this.#deps.leaseMs ?? DEFAULT_LEASE_MS)) await this.#claim(batch);
   }
 
-  async #commitOnce(offset: number, metadata: string): Promise<void> {
+  /** Resolves when the log says that the batch is this writer's still; throws EVENT_LOG_REVOKED when it is not. */
+  confirm(batch: Batch): Promise<void> {
+    return this.#persist(() => this.#claim(batch));
+  }
+
+  /** A block is in its table. */
+  async wrote({ table }: Block): Promise<void> {
+    this.#deps.metrics.inserts.inc({ table });
+    await this.#reached('table');
+  }
+
+  count({ rows }: WriteReport): void {
+    for (const [table, count] of Object.entries(rows)) this.#deps.metrics.rows.inc({ table }, count);
+  }
+
+  #claim({ number, first, last, shared }: Batch): Promise<void> {
+    return this.#commit(first, encodeMetadata({ batch: number, last, ...(shared !== undefined && { shared }) }));
+  }
+
+  async #commit(offset: number, metadata: string): Promise<void> {
     const asked = { steady: performance.now(), wall: Date.now() };
     await this.#context.commit(offset, metadata);
     this.#ownedAt = asked;
@@ -118,10 +164,6 @@ export class BatchWriter {
 
   async #reached(name: Checkpoint): Promise<void> {
     await this.#deps.checkpoint?.(name);
-  }
-
-  #commit(offset: number, metadata: string): Promise<void> {
-    return this.#persist(() => this.#commitOnce(offset, metadata));
   }
 
   /** Tries until it works: what cannot be written now waits, it is never left out. */
@@ -162,6 +204,20 @@ export class BatchWriter {
       signal.addEventListener('abort', end, { once: true });
     });
   }
+}
+
+/** The rows of all of them, one block for each table and day; what notes that they were written comes last. */
+export function blocksOf(topic: RecordTopic, all: readonly Brought[]): Block[] {
+  const numbers = new Map(all.flatMap(({ items, number }) => items.map((item) => [item, number] as const)));
+  const notes = all.flatMap((one) => one.notes);
+  return [
+    ...topic.blocks([...numbers.keys()], (item) => numbers.get(item)!),
+    ...(notes.length === 0 ? [] : [writtenChunksBlock(topic.topic, notes, Date.now())]),
+  ];
+}
+
+export function sharedToken(topic: RecordTopic, shared: string): string {
+  return `${topic.topic}/shared/${shared}`;
 }
 
 export function isRevoked(error: unknown): boolean {

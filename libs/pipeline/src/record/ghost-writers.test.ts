@@ -4,6 +4,7 @@ import { openTestHistory, simulateNode, type TestHistory } from '@tidemark/histo
 import { Registry, silentLogger } from '@tidemark/service';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Checkpoint } from './batch-writer.js';
+import { createGatherer } from './gatherer.js';
 import { createLimiter } from './limiter.js';
 import { PartitionWriter, type PartitionWriterDeps } from './partition-writer.js';
 import { createRecordMetrics } from './record-metrics.js';
@@ -61,12 +62,14 @@ describe('a writer that was stopped and goes on as if nothing had happened', { t
       ...{ processes: 4, seed: node, keyframeEvery: 5 },
     }).chunks;
 
-  const depsOf = (over: Partial<PartitionWriterDeps> = {}): PartitionWriterDeps => ({
-    ...{ topic, history: test.history, logger: silentLogger, limiter: createLimiter(1), flushMs: () => 1 },
-    metrics: createRecordMetrics(new Registry(), () => ({ pendingRecords: 0, pendingBytes: 0, failing: 0 })),
-    retry: { initialMs: 1, maxMs: 20 },
-    ...over,
-  });
+  /** Those of one process: partitions that get the same are written together. */
+  const depsOf = (over: Partial<PartitionWriterDeps> = {}): PartitionWriterDeps => {
+    const base = {
+      ...{ topic, history: test.history, logger: silentLogger, flushMs: 1, retry: { initialMs: 1, maxMs: 20 } },
+      metrics: createRecordMetrics(new Registry(), () => ({ pendingRecords: 0, pendingBytes: 0, failing: 0 })),
+    };
+    return { ...base, gatherer: createGatherer({ ...base, limiter: createLimiter(1) }), ...over };
+  };
 
   /** Begins to write the partition, and stands still when it comes to the moment for the `nth` time. */
   async function startGhost(partition: ReturnType<typeof createPartition>, moment: Checkpoint, nth = 1, leaseMs = 1e9) {

@@ -3,6 +3,7 @@ import { EventLogError, type CommittedPosition, type LogRecord, type PartitionCo
 import { HistoryError, type Block, type History, type WriteOptions } from '@tidemark/history';
 import { Registry, silentLogger } from '@tidemark/service';
 import { describe, expect, it, vi } from 'vitest';
+import { createGatherer } from './gatherer.js';
 import { createLimiter } from './limiter.js';
 import { PartitionWriter, type PartitionWriterDeps } from './partition-writer.js';
 import { createRecordMetrics } from './record-metrics.js';
@@ -83,16 +84,16 @@ function setUp(committed?: CommittedPosition, over: Partial<PartitionWriterDeps>
     return { rows: { heartbeats: blocks[0]?.rows ?? 0 }, found: 0, oddities: [] };
   };
   const registry = new Registry();
-  const deps: PartitionWriterDeps = {
+  const base = {
     topic: nodes,
     history: { ...nothingBefore, write },
     logger: silentLogger,
     metrics: createRecordMetrics(registry, () => ({ pendingRecords: 0, pendingBytes: 0, failing: 0 })),
-    limiter: createLimiter(1),
-    flushMs: () => 5,
+    flushMs: 5,
     retry: { initialMs: 1, maxMs: 2 },
     ...over,
   };
+  const deps: PartitionWriterDeps = { gatherer: createGatherer({ ...base, limiter: createLimiter(1) }), ...base };
   return { commits, rejected, written, context, deps, registry, open: () => PartitionWriter.create(context, deps) };
 }
 
@@ -207,14 +208,14 @@ describe('a partition writer', () => {
   });
 
   it('writes what waits when it drains, and leaves it when the partition is taken away', async () => {
-    const drained = setUp(undefined, { flushMs: () => 1_000_000 });
+    const drained = setUp(undefined, { flushMs: 1_000_000 });
     const draining = await drained.open();
     await draining.handle([heartbeat(0), heartbeat(1)]);
     expect(drained.commits).toEqual([]);
     await draining.close('drain');
     expect(drained.commits.at(-1)?.offset).toBe(2);
 
-    const revoked = setUp(undefined, { flushMs: () => 1_000_000 });
+    const revoked = setUp(undefined, { flushMs: 1_000_000 });
     const losing = await revoked.open();
     await losing.handle([heartbeat(0)]);
     await losing.close('revoked');

@@ -1,28 +1,24 @@
 import type { LogRecord, PartitionContext, PartitionHandler } from '@tidemark/event-log';
-import { BatchCutter, type Loss } from './batch-cutter.js';
+import { BatchCutter, type Batch, type CutLimits, type Loss } from './batch-cutter.js';
 import { decodeMetadata } from './batch-metadata.js';
 import { BatchWriter, isRevoked, type BatchWriterDeps } from './batch-writer.js';
-import type { Limiter } from './limiter.js';
+import { ROUND_LIMITS, type Gatherer, type Member } from './gatherer.js';
 import { decodeRecord } from './record-topic.js';
 
 export interface PartitionWriterDeps extends BatchWriterDeps {
-  limiter: Limiter;
-  /** A record waits no longer than this for others, milliseconds; asked whenever there is something to wait for. */
-  flushMs(): number;
+  gatherer: Gatherer;
+  /** A record waits no longer than this for others, milliseconds. */
+  flushMs: number;
 }
 
-const BATCH_LIMITS = { maxBytes: 2 * 1024 * 1024, maxRows: 50_000 };
-
-/** Serves one partition: gathers its records into batches, by size and time, and has them written one after another. */
-export class PartitionWriter implements PartitionHandler {
+/** Serves one partition: keeps its records until they are due, by size or time, and has them written in batches. */
+export class PartitionWriter implements PartitionHandler, Member {
   readonly #context: PartitionContext;
   readonly #deps: PartitionWriterDeps;
   readonly #cutter: BatchCutter;
-  readonly #writer: BatchWriter;
+  readonly writer: BatchWriter;
   #nextOffset = -1;
   #closing: 'revoked' | 'drain' | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #working: Promise<void> | undefined;
   #stopped = false;
   #broken: Error | undefined;
 
@@ -30,14 +26,18 @@ export class PartitionWriter implements PartitionHandler {
     this.#context = context;
     this.#deps = deps;
     this.#cutter = cutter;
-    this.#writer = new BatchWriter(context, deps);
+    this.writer = new BatchWriter(context, deps);
+    deps.gatherer.add(this);
   }
 
   static async create(context: PartitionContext, deps: PartitionWriterDeps): Promise<PartitionWriter> {
     const { committed, partition } = context;
     const known = committed && decodeMetadata(committed.metadata);
-    const last = known?.last ?? -1;
-    const underWay = committed && last >= committed.offset ? { first: committed.offset, last } : undefined;
+    const { last = -1, shared } = known ?? {};
+    const underWay =
+      committed && last >= committed.offset
+        ? { first: committed.offset, last, ...(shared !== undefined && { shared }) }
+        : undefined;
     // From the first commit on nobody but the writer moves the position, so that none passes a batch under way.
     if (committed) await context.commit(committed.offset, committed.metadata);
     const onLoss = ({ first, last, whole }: Loss): void => {
@@ -48,7 +48,7 @@ export class PartitionWriter implements PartitionHandler {
       );
     };
     // Numbers go on from the time, so that a log that begins anew does not use those of an older one again.
-    const cutter = new BatchCutter(BATCH_LIMITS, known?.batch ?? Date.now(), underWay, onLoss);
+    const cutter = new BatchCutter(ROUND_LIMITS, known?.batch ?? Date.now(), underWay, onLoss);
     return new PartitionWriter(context, deps, cutter);
   }
 
@@ -66,7 +66,7 @@ export class PartitionWriter implements PartitionHandler {
 
   /** Why records wait; undefined when nothing is wrong. */
   get failure(): Error | undefined {
-    return this.#broken ?? this.#writer.failure;
+    return this.#broken ?? this.writer.failure;
   }
 
   async handle(records: readonly LogRecord[]): Promise<void> {
@@ -78,7 +78,7 @@ export class PartitionWriter implements PartitionHandler {
       this.#cutter.push({ record: this.failure ? detached(kept) : kept, bytes, rows, since: performance.now() });
       this.#nextOffset = record.offset + 1;
     }
-    this.#wake();
+    this.#deps.gatherer.look();
   }
 
   /** Rows that the record makes. A damaged one is put aside; without its value it still moves the position. */
@@ -99,49 +99,35 @@ export class PartitionWriter implements PartitionHandler {
     }
   }
 
-  #wake(): void {
-    if (this.#working || this.#stopped) return;
-    clearTimeout(this.#timer);
+  get dueAt(): number {
     const { since, incomplete, full } = this.#cutter;
-    if (since === undefined || incomplete || this.#closing === 'revoked') return;
-    const wait = full || this.#closing ? 0 : since + this.#deps.flushMs() - performance.now();
-    if (wait > 0) {
-      this.#timer = setTimeout(() => this.#wake(), wait);
-      return;
-    }
-    this.#working = this.#work().finally(() => {
-      this.#working = undefined;
-      this.#wake();
-    });
+    if (since === undefined || incomplete || this.#stopped || this.#closing === 'revoked') return Infinity;
+    return full || this.#closing ? since : since + this.#deps.flushMs;
   }
 
-  async #work(): Promise<void> {
-    const { limiter, topic, logger } = this.#deps;
-    try {
-      // Cut when its turn comes: what arrives while others are written goes along.
-      await limiter(async () => {
-        const batch = this.#cutter.cut();
-        if (batch) await this.#writer.write(batch);
-      });
-    } catch (error) {
-      this.#stopped = true;
-      if (this.#closing || isRevoked(error)) return;
-      this.#broken = error as Error;
-      logger.error(
-        { topic: topic.topic, partition: this.#context.partition, error: this.#broken.message },
-        'stops writing this partition',
-      );
-    }
+  cut(limits: CutLimits): Batch | undefined {
+    return this.#cutter.cut(limits);
+  }
+
+  broke(error: unknown): void {
+    const { topic, logger } = this.#deps;
+    this.#stopped = true;
+    this.#deps.gatherer.remove(this);
+    if (this.#closing || isRevoked(error)) return;
+    this.#broken = error as Error;
+    logger.error(
+      { topic: topic.topic, partition: this.#context.partition, error: this.#broken.message },
+      'stops writing this partition',
+    );
   }
 
   /** Writes what waits when there is time; leaves it to the next owner when the partition is taken away. */
   async close(reason: 'revoked' | 'drain'): Promise<void> {
     this.#closing = reason;
-    this.#writer.stop();
-    this.#wake();
-    while (this.#working) await this.#working;
+    this.writer.stop();
+    await this.#deps.gatherer.written(this);
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#deps.gatherer.remove(this);
   }
 }
 

@@ -26,6 +26,7 @@ export function createRecordMetrics(registry: Registry, figures: () => RecordFig
     new Counter({ name, help, labelNames: [label], registers });
   return {
     batches: counter('tidemark_record_batches_total', 'Batches written.', 'topic'),
+    inserts: counter('tidemark_record_inserts_total', 'Inserts, each of one part.', 'table'),
     rows: counter('tidemark_record_rows_total', 'Rows written.', 'table'),
     retries: counter('tidemark_record_retries_total', 'Tries that history did not take.', 'topic'),
     rejected: counter('tidemark_record_rejected_total', 'Damaged records put aside.', 'topic'),
@@ -33,7 +34,7 @@ export function createRecordMetrics(registry: Registry, figures: () => RecordFig
     lost: counter('tidemark_record_lost_batches_total', 'Batches under way that the log no longer had.', 'topic'),
     seconds: new Histogram({
       name: 'tidemark_record_batch_seconds',
-      help: 'From the cut of a batch until it is committed.',
+      help: 'From the cut of batches that are written at once until all are committed.',
       labelNames: ['topic'],
       buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60],
       registers,

@@ -24,7 +24,7 @@ export interface RecordTopic<T = unknown> {
   /** Rows of the largest table that it fills. */
   rows(item: T): number;
   /** The same items give the same blocks. */
-  blocks(items: readonly T[], batch: number): Block[];
+  blocks(items: readonly T[], batchOf: (item: T) => number): Block[];
   /** For tables in which a second copy of a row would stay: tells repeats of one partition. */
   repeats?(history: WrittenBefore, partition: number): Repeats<T>;
   /** Delivered and not written, bytes at most per partition. */

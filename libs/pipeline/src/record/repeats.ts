@@ -1,5 +1,5 @@
 import type { FindingRecord, NodeRecord, SampleChunk } from '@tidemark/contracts';
-import { writtenChunksBlock, type Block, type History, type WrittenRecord } from '@tidemark/history';
+import type { History, WrittenChunk, WrittenRecord } from '@tidemark/history';
 
 /** What of history tells whether a record was written before. */
 export type WrittenBefore = Pick<History, 'writtenChunks' | 'writtenHeartbeats' | 'writtenFindings'>;
@@ -12,8 +12,8 @@ export type WrittenBefore = Pick<History, 'writtenChunks' | 'writtenHeartbeats' 
 export interface Repeats<T> {
   /** The items that no other batch brought, each once. Throws HistoryError when history cannot be asked. */
   fresh(items: readonly T[], batch: number): Promise<T[]>;
-  /** What is to be written after the blocks of these items. */
-  note(fresh: readonly T[], batch: number): Block[];
+  /** What history is to note of these items, after their rows. */
+  note(fresh: readonly T[], batch: number): WrittenChunk[];
   /** The batch is in history. */
   written(fresh: readonly T[]): void;
 }
@@ -53,8 +53,8 @@ export function sampleRepeats(history: WrittenBefore, topic: string, partition: 
       });
     },
     note(fresh, batch) {
-      const runs = [...new Map(fresh.map((chunk) => [runOf(chunk), chunk])).values()];
-      return runs.length === 0 ? [] : [writtenChunksBlock({ topic, partition, batch, runs, at: Date.now() })];
+      const newest = [...new Map(fresh.map((chunk) => [runOf(chunk), chunk])).values()];
+      return newest.map(({ node, run, seq }) => ({ node, run, seq, partition, batch }));
     },
     written(fresh) {
       for (const chunk of fresh) remember(known!, runOf(chunk), chunk.seq);

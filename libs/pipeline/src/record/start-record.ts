@@ -2,6 +2,7 @@ import type { EventLog, Subscription } from '@tidemark/event-log';
 import type { Health, Logger, Registry } from '@tidemark/service';
 import type { Stage } from '../stage.js';
 import type { Checkpoint, RecordHistory } from './batch-writer.js';
+import { createGatherer } from './gatherer.js';
 import { createLimiter } from './limiter.js';
 import { PartitionWriter, type PartitionWriterDeps } from './partition-writer.js';
 import { createRecordMetrics } from './record-metrics.js';
@@ -12,14 +13,9 @@ export interface RecordDeps {
   history: RecordHistory;
   logger: Logger;
   registry: Registry;
-  /**
-   * A record waits no longer than this for others, milliseconds. Default 1,000. Longer where more than four partitions of
-   * a topic have records: see `batchesAFlush`.
-   */
+  /** A record waits no longer than this for others of its topic, milliseconds. Default 1,000. */
   flushMs?: number;
-  /** Batches of one topic in that time, at most. Default 4. */
-  batchesAFlush?: number;
-  /** Batches written at once. Default 2. */
+  /** Inserts under way at once. Default 2. */
   concurrency?: number;
   /** Between tries while history is away. Default 200 ms doubling up to 10,000 ms. */
   retry?: { initialMs: number; maxMs: number };
@@ -29,7 +25,6 @@ export interface RecordDeps {
 
 const GROUP = 'record';
 const DEFAULT_FLUSH_MS = 1_000;
-const DEFAULT_BATCHES_A_FLUSH = 4;
 const DEFAULT_CONCURRENCY = 2;
 const DEFAULT_RETRY = { initialMs: 200, maxMs: 10_000 };
 
@@ -87,29 +82,27 @@ function subscribeAll(deps: RecordDeps, writers: Set<PartitionWriter>): Promise<
     failing: sum(writers, ({ failure }) => (failure ? 1 : 0)),
   }));
   const limiter = createLimiter(deps.concurrency ?? DEFAULT_CONCURRENCY);
-  const pace = (topic: RecordTopic): number => {
-    const busy = sum(writers, (writer) => (writer.topic === topic.topic && writer.pendingRecords > 0 ? 1 : 0));
-    return (deps.flushMs ?? DEFAULT_FLUSH_MS) * Math.max(1, busy / (deps.batchesAFlush ?? DEFAULT_BATCHES_A_FLUSH));
-  };
-  const retry = deps.retry ?? DEFAULT_RETRY;
+  const { flushMs = DEFAULT_FLUSH_MS, retry = DEFAULT_RETRY } = deps;
   const writerDeps = (topic: RecordTopic): PartitionWriterDeps => ({
-    ...{ topic, history, logger, metrics, limiter, retry, flushMs: () => pace(topic) },
+    ...{ topic, history, logger, metrics, retry, flushMs },
+    gatherer: createGatherer({ topic, history, logger, metrics, limiter }),
     ...(checkpoint && { checkpoint: (name: Checkpoint) => checkpoint(topic.topic, name) }),
   });
-  return RECORD_TOPICS.map((topic) =>
-    log.subscribe({
+  return RECORD_TOPICS.map((topic) => {
+    const shared = writerDeps(topic);
+    return log.subscribe({
       topic: topic.topic,
       group: GROUP,
       from: 'earliest',
       maxInFlightBytes: topic.maxInFlightBytes,
       async assign(context) {
-        const writer = await PartitionWriter.create(context, writerDeps(topic));
+        const writer = await PartitionWriter.create(context, shared);
         writers.add(writer);
         context.signal.addEventListener('abort', () => writers.delete(writer), { once: true });
         return writer;
       },
-    }),
-  );
+    });
+  });
 }
 
 function sum<T>(items: Iterable<T>, pick: (item: T) => number): number {

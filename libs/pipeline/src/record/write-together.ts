@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import type { Batch } from './batch-cutter.js';
+import { blocksOf, sharedToken, type BatchWriter, type BatchWriterDeps, type Brought } from './batch-writer.js';
+import { createLimiter } from './limiter.js';
+
+/** A batch, and the writer of its partition. */
+export interface Share {
+  writer: BatchWriter;
+  batch: Batch;
+}
+
+type Begun = Share & { brought: Brought };
+
+/**
+ * Writes batches of several partitions of one topic with one insert for each table and day. Resolves with what became of
+ * each, in the order given: written and committed, or left to another.
+ *
+ * Every partition's metadata names the shared insert before it is sent. From then on whoever has a partition can only get
+ * past the batch by settling it under that name: either the shared insert came first, and the batch's rows are found; or
+ * the rows of this batch take the name, and the shared insert can never come any more. In the second case it would be
+ * lost for the others as well, and the server says nothing of it. So it counts only if the log confirms, after it, that
+ * every one of the partitions had no other owner up to then; else each batch is settled alone.
+ */
+export async function writeTogether(
+  shares: readonly Share[],
+  { topic, history, logger, metrics }: Pick<BatchWriterDeps, 'topic' | 'history' | 'logger' | 'metrics'>,
+): Promise<PromiseSettledResult<void>[]> {
+  const shared = randomUUID();
+  const begun = await Promise.allSettled(
+    shares.map(async ({ writer, batch: own }): Promise<Begun> => {
+      const batch = { ...own, shared };
+      await writer.begin(batch);
+      return { writer, batch, brought: await writer.read(batch) };
+    }),
+  );
+  const open = begun.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const done = await bringAll();
+  // A second statement by the name of one that is at work is refused: one after the other.
+  const turns = createLimiter(1);
+  return Promise.allSettled(
+    begun.map(async (one) => {
+      if (one.status === 'rejected') throw one.reason;
+      const { writer, batch, brought } = one.value;
+      if (!done) await writer.bring({ ...batch, again: true }, brought, turns);
+      await writer.finish(batch, brought);
+    }),
+  );
+
+  async function bringAll(): Promise<boolean> {
+    if (open.length === 0) return false;
+    try {
+      const blocks = blocksOf(
+        topic,
+        open.map(({ brought }) => brought),
+      );
+      const report = await history.write(blocks, {
+        ...{ token: sharedToken(topic, shared), again: false },
+        beforeBlock: () => ofAll(({ writer, batch }) => writer.makeSure(batch)),
+        onBlock: (block) => open[0]!.writer.wrote(block),
+      });
+      await ofAll(({ writer, batch }) => writer.confirm(batch));
+      open[0]!.writer.count(report);
+      return true;
+    } catch (error) {
+      metrics.retries.inc({ topic: topic.topic });
+      logger.info(
+        { topic: topic.topic, partitions: open.length, error: (error as Error).message },
+        'a shared insert is uncertain: each partition settles its own rows',
+      );
+      return false;
+    }
+  }
+
+  /** Waits for all of them, also when one fails. */
+  async function ofAll(step: (one: Begun) => Promise<void>): Promise<void> {
+    const results = await Promise.allSettled(open.map(step));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+}
