@@ -1,6 +1,6 @@
-// The writer at the pace of a cluster: hosts tell each second, over all partitions of the samples' topic, and one writer
-// records them. How many inserts that makes, what they cost, and how old a record is when it is in its tables, with
-// batches written as soon as a second is over, and with at most four batches of a topic a second.
+// The writer at the pace of a cluster: hosts tell each second, over all sixteen partitions of the samples' topic. How many
+// inserts that makes, what they cost, and how old a record is when it is in its tables: with one writer, whose partitions
+// share their inserts, and beside it with sixteen, each of which has one partition and inserts alone.
 //
 //   npm run bench -- record          BENCH_HOSTS=50 BENCH_PROCESSES=1000 BENCH_ROUNDS=40 by default
 import { encodeSampleChunk, Topic, TOPICS } from '@tidemark/contracts';
@@ -21,15 +21,14 @@ const directory = mkdtempSync(join(tmpdir(), 'tidemark-bench-record-'));
 
 try {
   const server = await startEmbeddedServer({ directory: join(directory, 'history'), port: 0 });
-  // As many records wait in each partition; a limit that no partition reaches writes each on its own time.
-  await measure('a batch a second and partition', server, 'each', { batchesAFlush: Infinity });
-  await measure('four batches a second', server, 'paced', {});
+  await measure('sixteen writers', server, 'alone', 16);
+  await measure('one writer', server, 'shared', 1);
   await server.stop(30_000);
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }
 
-async function measure(name, server, database, over) {
+async function measure(name, server, database, writers) {
   const history = createHistory({ url: server.url, ...server.users.admin, database });
   await history.migrate();
   const inserts = new Map();
@@ -44,9 +43,9 @@ async function measure(name, server, database, over) {
     });
   const log = await createMemoryEventLog();
   await log.ensureTopics(TOPICS);
-  const deps = { log, history: { ...history, write }, logger: silentLogger, registry: new Registry() };
-  const record = startRecord({ ...deps, ...over });
-  await record.ready;
+  const deps = { log, history: { ...history, write }, logger: silentLogger };
+  const stages = Array.from({ length: writers }, () => startRecord({ ...deps, registry: new Registry() }));
+  await Promise.all(stages.map(({ ready }) => ready));
   const hosts = Array.from({ length: HOSTS }, (_, index) => busyHost(index, PROCESSES));
   const child = cpuOf(server.pid);
   let samples = 0;
@@ -68,11 +67,11 @@ async function measure(name, server, database, over) {
   const at = (share) => (ages[Math.floor((ages.length - 1) * share)] / 1000).toFixed(1);
   const engine = ((cpuOf(server.pid) - child) * 1000) / samples;
   process.stdout.write(
-    `${name.padEnd(32)} ${Math.round(samples / seconds)} samples/s   inserts/s ${(all / seconds).toFixed(1)},` +
+    `${name.padEnd(16)} ${Math.round(samples / seconds)} samples/s   inserts/s ${(all / seconds).toFixed(1)},` +
       ` into each table ${((inserts.get('process_samples') ?? 0) / seconds).toFixed(1)}   history ${engine.toFixed(2)} µs a sample` +
       `   oldest sample of a batch when it is there: median ${at(0.5)} s, 95 % ${at(0.95)} s\n`,
   );
-  await record.drain(5_000);
+  await Promise.all(stages.map((stage) => stage.drain(5_000)));
   await log.close(5_000);
   const [row] = await askRows(server, database);
   if (row !== samples) throw new Error(`${database} has ${row} rows, ${samples} were sent`);

@@ -103,12 +103,13 @@ export class BatchWriter {
     const { number, first, last, shared } = batch;
     const ownToken = `${topic.topic}/${partition}/${first}-${last}/${number}`;
     const token = shared === undefined ? ownToken : sharedToken(topic, shared);
-    const blocks = blocksOf(topic, [brought]);
+    const blocks = [...rowBlocks(topic, [brought]), ...noteBlocks(topic, [brought])];
     const report = await this.#persist((again) =>
       turns(() =>
         history.write(blocks, {
           ...{ token, ownToken, again: again || batch.again },
-          beforeBlock: () => this.makeSure(batch),
+          // What is settled feeds the rollups once more: never after a follower has written on.
+          beforeBlock: () => (again || batch.again ? this.#claim(batch) : this.makeSure(batch)),
           onBlock: (block) => this.wrote(block),
         }),
       ),
@@ -206,14 +207,16 @@ export class BatchWriter {
   }
 }
 
-/** The rows of all of them, one block for each table and day; what notes that they were written comes last. */
-export function blocksOf(topic: RecordTopic, all: readonly Brought[]): Block[] {
+/** The rows of all of them, one block for each table and day. */
+export function rowBlocks(topic: RecordTopic, all: readonly Brought[]): Block[] {
   const numbers = new Map(all.flatMap(({ items, number }) => items.map((item) => [item, number] as const)));
+  return topic.blocks([...numbers.keys()], (item) => numbers.get(item)!);
+}
+
+/** What notes that they were written: to be sent when it is certain that their rows are in the tables. */
+export function noteBlocks(topic: RecordTopic, all: readonly Brought[]): Block[] {
   const notes = all.flatMap((one) => one.notes);
-  return [
-    ...topic.blocks([...numbers.keys()], (item) => numbers.get(item)!),
-    ...(notes.length === 0 ? [] : [writtenChunksBlock(topic.topic, notes, Date.now())]),
-  ];
+  return notes.length === 0 ? [] : [writtenChunksBlock(topic.topic, notes, Date.now())];
 }
 
 export function sharedToken(topic: RecordTopic, shared: string): string {

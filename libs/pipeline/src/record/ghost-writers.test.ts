@@ -17,10 +17,10 @@ const ROLLUPS = ['process_samples_1m', 'process_samples_1h', 'node_samples_1m', 
 const settled = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 60_000, interval: 5 });
 
 /** One partition of a log whose newest owner alone may commit. */
-function createPartition(chunks: readonly SampleChunk[]) {
+function createPartition(chunks: readonly SampleChunk[], partition = 3) {
   const records = chunks.map((chunk, offset): LogRecord => {
     const { value, headers } = encodeSampleChunk(chunk);
-    return { topic: Topic.Samples, partition: 3, offset, key: chunk.node, value, headers, timestamp: chunk.at };
+    return { topic: Topic.Samples, partition, offset, key: chunk.node, value, headers, timestamp: chunk.at };
   });
   let owner = 0;
   let position: CommittedPosition | undefined;
@@ -32,8 +32,7 @@ function createPartition(chunks: readonly SampleChunk[]) {
     assign(): { context: PartitionContext; records: LogRecord[] } {
       const self = ++owner;
       const context: PartitionContext = {
-        topic: Topic.Samples,
-        partition: 3,
+        ...{ topic: Topic.Samples, partition },
         committed: position,
         signal: new AbortController().signal,
         acknowledge: () => {},
@@ -159,6 +158,50 @@ describe('a writer that was stopped and goes on as if nothing had happened', { t
       await expectOnce(chunks);
     }
   });
+
+  /** Three partitions in the hands of one writer, which stands still when it comes to the moment for the `nth` time. */
+  async function startGhostOfThree(moment: Checkpoint, nth: number) {
+    const chunks = [3, 4, 5].map(() => simulate());
+    const partitions = chunks.map((own, index) => createPartition(own, 3 + index));
+    let goOn!: () => void;
+    let left = nth;
+    let stands = false;
+    const released = new Promise<void>((resolve) => (goOn = resolve));
+    const checkpoint = async (name: Checkpoint): Promise<void> => {
+      if (name === moment && --left === 0) stands = true;
+      if (stands) await released;
+    };
+    const deps = depsOf({ checkpoint, leaseMs: 1e9, flushMs: 20 });
+    const assigned = partitions.map((partition) => partition.assign());
+    const writers = await Promise.all(assigned.map(({ context }) => PartitionWriter.create(context, deps)));
+    await Promise.all(writers.map((writer, index) => writer.handle(assigned[index]!.records)));
+    await settled(() => expect(stands).toBe(true));
+    const release = async (): Promise<void> => {
+      goOn();
+      await Promise.all(writers.map((writer) => writer.close('drain')));
+    };
+    return { chunks, partitions, release };
+  }
+
+  const moments = [['intent', 3] as const, ...[1, 2, 3, 4, 5].map((nth) => ['table', nth] as const)];
+  const takers = ['the first', 'two after another', 'two at once', 'all'] as const;
+  it.each(moments.flatMap((moment) => takers.map((taken) => [...moment, taken] as const)))(
+    'loses and doubles nothing of three partitions that share an insert: stopped after “%s” %i, %s taken away',
+    async (moment, nth, taken) => {
+      const { chunks, partitions, release } = await startGhostOfThree(moment, nth);
+      const take = (index: number): Promise<void> => writeAll(partitions[index]!, chunks[index]!.length);
+      await take(0);
+      if (taken === 'two after another') await take(1);
+      if (taken === 'two at once') await Promise.all([take(1), release()]);
+      if (taken === 'all') await Promise.all([take(1), take(2), release()]);
+      await release();
+      for (const [index, own] of chunks.entries()) {
+        // What the ghost could not settle any more waits for the next owner.
+        if (partitions[index]!.position?.offset !== own.length) await take(index);
+        await expectOnce(own);
+      }
+    },
+  );
 
   it('asks the log after a while, and sends nothing more when the partition is another’s', async () => {
     const chunks = simulate();

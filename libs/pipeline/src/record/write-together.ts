@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Batch } from './batch-cutter.js';
-import { blocksOf, sharedToken, type BatchWriter, type BatchWriterDeps, type Brought } from './batch-writer.js';
+import type { Block, WriteReport } from '@tidemark/history';
+import {
+  noteBlocks,
+  rowBlocks,
+  sharedToken,
+  type BatchWriter,
+  type BatchWriterDeps,
+  type Brought,
+} from './batch-writer.js';
 import { createLimiter } from './limiter.js';
 
 /** A batch, and the writer of its partition. */
@@ -19,7 +27,8 @@ type Begun = Share & { brought: Brought };
  * past the batch by settling it under that name: either the shared insert came first, and the batch's rows are found; or
  * the rows of this batch take the name, and the shared insert can never come any more. In the second case it would be
  * lost for the others as well, and the server says nothing of it. So it counts only if the log confirms, after it, that
- * every one of the partitions had no other owner up to then; else each batch is settled alone.
+ * every one of the partitions had no other owner up to then; else each batch is settled alone. Only then is it noted which
+ * chunks were written: a next owner would leave out what is noted.
  */
 export async function writeTogether(
   shares: readonly Share[],
@@ -47,19 +56,12 @@ export async function writeTogether(
   );
 
   async function bringAll(): Promise<boolean> {
-    if (open.length === 0) return false;
+    const brought = open.map((one) => one.brought);
     try {
-      const blocks = blocksOf(
-        topic,
-        open.map(({ brought }) => brought),
-      );
-      const report = await history.write(blocks, {
-        ...{ token: sharedToken(topic, shared), again: false },
-        beforeBlock: () => ofAll(({ writer, batch }) => writer.makeSure(batch)),
-        onBlock: (block) => open[0]!.writer.wrote(block),
-      });
+      const rows = await send(rowBlocks(topic, brought));
       await ofAll(({ writer, batch }) => writer.confirm(batch));
-      open[0]!.writer.count(report);
+      const notes = await send(noteBlocks(topic, brought));
+      for (const report of [rows, notes]) open[0]?.writer.count(report);
       return true;
     } catch (error) {
       metrics.retries.inc({ topic: topic.topic });
@@ -69,6 +71,14 @@ export async function writeTogether(
       );
       return false;
     }
+  }
+
+  function send(blocks: readonly Block[]): Promise<WriteReport> {
+    return history.write(blocks, {
+      ...{ token: sharedToken(topic, shared), again: false },
+      beforeBlock: () => ofAll(({ writer, batch }) => writer.makeSure(batch)),
+      onBlock: (block) => open[0]!.writer.wrote(block),
+    });
   }
 
   /** Waits for all of them, also when one fails. */
