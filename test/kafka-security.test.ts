@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Topic } from '@tidemark/contracts';
 import type { EventLogError } from '@tidemark/event-log';
 import { createKafkaEventLog, type KafkaEventLogOptions, type KafkaSasl } from '@tidemark/event-log/kafka';
+import { spawnApp, startApp } from './support/app.js';
 import { noKafka, quick, startTestCluster, type TestCluster } from './support/kafka-log.js';
 import { until } from './support/until.js';
 
@@ -129,5 +131,53 @@ describe.skipIf(noKafka)(`with TLS and passwords${noKafka ? ` (${noKafka})` : ''
     const error = await refused({ ...quick(['127.0.0.1:1']), connectTimeoutMs: 1_000 });
     expect(error).toMatchObject({ code: 'EVENT_LOG_UNAVAILABLE', retriable: true });
     expect(error.message).toContain('127.0.0.1:1');
+  });
+
+  describe('an app', () => {
+    /** A collector of its own topics, four partitions each. */
+    const settings = (name: string, password: string): Record<string, string | number> => {
+      const file = (end: string, text: string): string => {
+        writeFileSync(join(files, `${name}.${end}`), text, { mode: 0o600 });
+        return join(files, `${name}.${end}`);
+      };
+      return {
+        'node.id': name,
+        'data.directory': join(files, name),
+        'kafka.brokers': cluster.secureBootstrap.join(','),
+        'kafka.prefix': `${name}.`,
+        'kafka.partitions': 4,
+        'kafka.tls': 'true',
+        'kafka.caFile': file('pem', cluster.ca!),
+        'kafka.mechanism': 'scram-sha-512',
+        'kafka.username': 'tidemark',
+        'kafka.passwordFile': file('password', password),
+      };
+    };
+
+    it('goes through with what its settings name, in as many partitions', { timeout: 90_000 }, async () => {
+      const app = await startApp('collector', settings('through', cluster.users['tidemark']!));
+      try {
+        await until('it to be ready', async () => (await app.health()).ready);
+        const log = await createKafkaEventLog(secure({ prefix: 'through.' }));
+        try {
+          await until('its samples', async () => (await log.lag(Topic.Samples, 'nobody')).some(({ end }) => end > 0));
+          expect(await log.lag(Topic.Samples, 'nobody')).toHaveLength(4);
+        } finally {
+          await log.close();
+        }
+      } finally {
+        expect(await app.kill('SIGTERM')).toMatchObject({ code: 0 });
+      }
+    });
+
+    it('says in one line that its password is wrong, and ends', { timeout: 60_000 }, async () => {
+      const app = spawnApp('collector', settings('wrong', 'not-the-password'));
+      expect(await app.ended).toMatchObject({ code: 2 });
+      const said = app.output().trim().split('\n');
+      expect(said.filter((line) => line.startsWith('tidemark collector: '))).toEqual([
+        expect.stringMatching(/user tidemark by scram-sha-512/),
+      ]);
+      expect(app.output()).not.toContain('not-the-password');
+    });
   });
 });
