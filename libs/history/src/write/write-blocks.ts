@@ -4,6 +4,8 @@ import type { Block, BlockTrace } from './block.js';
 import { traceCondition } from './block-trace.js';
 import { refillViews } from './refill-views.js';
 
+const LOST_NAMES = 4;
+
 export interface WriteOptions {
   /** Names the batch in every deduplication token; the same for every try of the same batch. */
   token: string;
@@ -66,8 +68,12 @@ async function settle(
   signal?: AbortSignal,
 ): Promise<void> {
   const { trace } = block;
-  // A second copy of such rows folds into the first; the token may be of an insert that was lost.
-  if (!trace) return insert(connection, block, `${token}/${randomUUID()}`, signal);
+  if (!trace) {
+    // Takes the token, so that no insert of an earlier writer comes in behind what follows on the block. It may be of one
+    // that was lost, so the rows go in once more: a second copy folds into the first.
+    await insert(connection, block, token, signal, token);
+    return insert(connection, block, `${token}/${randomUUID()}`, signal);
+  }
   let found = await count(connection, block.table, trace, token);
   if (found > 0) report.found++;
   else {
@@ -76,8 +82,9 @@ async function settle(
     await insert(connection, block, token, signal, token);
     found = await count(connection, block.table, trace, token);
   }
-  if (found === 0) {
-    await insert(connection, block, lostToken, signal, token);
+  // A server may die with a token and without its rows more than once; whoever settles goes through the same names.
+  for (let lost = 1; found === 0 && lost <= LOST_NAMES; lost++) {
+    await insert(connection, block, `${lostToken}/${lost}`, signal, token);
     found = await count(connection, block.table, trace, token);
   }
   if (found !== block.rows) {

@@ -70,10 +70,10 @@ export class BatchWriter {
   }
 
   /** All steps of a batch alone. Resolves when it is written and committed; rejects when that must be left to another. */
-  async write(batch: Batch): Promise<void> {
+  async write(batch: Batch, turns?: Limiter): Promise<void> {
     await this.begin(batch);
     const brought = await this.read(batch);
-    await this.bring(batch, brought);
+    await this.bring(batch, brought, turns);
     await this.finish(batch, brought);
   }
 

@@ -1,6 +1,6 @@
 import type { Batch, CutLimits } from './batch-cutter.js';
 import type { BatchWriter, BatchWriterDeps } from './batch-writer.js';
-import type { Limiter } from './limiter.js';
+import { createLimiter, type Limiter } from './limiter.js';
 import { writeTogether } from './write-together.js';
 
 /** A partition whose records are written along with those of others. */
@@ -36,7 +36,7 @@ interface Cut {
 
 export function createGatherer(deps: RoundDeps & { limiter: Limiter }): Gatherer {
   const members = new Set<Member>();
-  /** Members of rounds under way, and the end of their round. */
+  /** Members that are being written, and the end of that. */
   const busy = new Map<Member, Promise<void>>();
   /** The end of a round that waits for its turn. */
   let next: Promise<void> | undefined;
@@ -65,17 +65,23 @@ export function createGatherer(deps: RoundDeps & { limiter: Limiter }): Gatherer
 
   /** Cut when its turn comes: what arrives while others are written goes along. */
   async function write(): Promise<void> {
-    const all = cutAll(idle());
-    for (const { member } of all) busy.set(member, next!);
     next = undefined;
-    look();
+    const all = cutAll(idle());
+    if (all.length === 0) return;
     const done = deps.metrics.seconds.startTimer({ topic: deps.topic.topic });
-    const results = await writeAll(all, deps);
-    results.forEach((result, index) => {
+    const ends = writeAll(all, deps).map((written, index) => {
       const { member } = all[index]!;
-      busy.delete(member);
-      if (result.status === 'rejected') member.broke(result.reason);
+      const end = written
+        .catch((error: unknown) => member.broke(error))
+        .finally(() => {
+          busy.delete(member);
+          look();
+        });
+      busy.set(member, end);
+      return end;
     });
+    look();
+    await Promise.all(ends);
     done();
   }
 
@@ -114,17 +120,12 @@ function cutAll(members: readonly Member[]): Cut[] {
 }
 
 /** What was under way before has a name already, that of an insert of its own or of one that it shared then. */
-async function writeAll(all: readonly Cut[], deps: RoundDeps): Promise<PromiseSettledResult<void>[]> {
+function writeAll(all: readonly Cut[], deps: RoundDeps): Promise<void>[] {
   const fresh = all.filter(({ batch }) => !batch.again);
   const together = fresh.length > 1 ? fresh : [];
-  const [ofTogether, ...rest] = await Promise.all([
-    writeTogether(
-      together.map(({ member: { writer }, batch }) => ({ writer, batch })),
-      deps,
-    ),
-    ...all.map(async ({ member: { writer }, batch }) =>
-      batch.again || fresh.length === 1 ? (await Promise.allSettled([writer.write(batch)]))[0] : undefined,
-    ),
-  ]);
-  return rest.map((result, index) => result ?? ofTogether[together.indexOf(all[index]!)]!);
+  const shares = together.map(({ member: { writer }, batch }) => ({ writer, batch }));
+  const written = new Map(writeTogether(shares, deps).map((end, index) => [together[index], end]));
+  // Those that are settled may have one name.
+  const turns = createLimiter(1);
+  return all.map((one) => written.get(one) ?? one.member.writer.write(one.batch, turns));
 }

@@ -1,5 +1,6 @@
 import { encodeSampleChunk, Topic, type SampleChunk } from '@tidemark/contracts';
 import { EventLogError, type CommittedPosition, type LogRecord, type PartitionContext } from '@tidemark/event-log';
+import { HistoryError } from '@tidemark/history';
 import { openTestHistory, simulateNode, type TestHistory } from '@tidemark/history/testing';
 import { Registry, silentLogger } from '@tidemark/service';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -202,6 +203,31 @@ describe('a writer that was stopped and goes on as if nothing had happened', { t
       }
     },
   );
+
+  it('loses nothing of those that would have shared an insert with one that was left to another before it', async () => {
+    const chunks = [3, 4, 5].map(() => simulate());
+    const partitions = chunks.map((own, index) => createPartition(own, 3 + index));
+    let answer!: () => void;
+    const asked = new Promise<void>((resolve) => (answer = resolve));
+    const writtenChunks: typeof test.history.writtenChunks = async (name, partition) => {
+      if (partition === 3) throw new HistoryError('HISTORY_UNAVAILABLE', 'nobody answers', true);
+      if (partition === 5) await asked;
+      return test.history.writtenChunks(name, partition);
+    };
+    const deps = depsOf({ history: { ...test.history, writtenChunks }, leaseMs: 1e9, flushMs: 20 });
+    const assigned = partitions.map((partition) => partition.assign());
+    const writers = await Promise.all(assigned.map(({ context }) => PartitionWriter.create(context, deps)));
+    await Promise.all(writers.map((writer, index) => writer.handle(assigned[index]!.records)));
+    for (const partition of partitions) await settled(() => expect(partition.position?.metadata).toContain('shared'));
+    // It does not wait for the others of its round, and its follower takes the name.
+    await writers[0]!.close('revoked');
+    await writeAll(partitions[0]!, chunks[0]!.length);
+    answer();
+    await settled(() => expect(partitions[1]!.position?.offset).toBe(chunks[1]!.length));
+    await settled(() => expect(partitions[2]!.position?.offset).toBe(chunks[2]!.length));
+    for (const own of chunks) await expectOnce(own);
+    await Promise.all(writers.map((writer) => writer.close('drain')));
+  });
 
   it('asks the log after a while, and sends nothing more when the partition is another’s', async () => {
     const chunks = simulate();

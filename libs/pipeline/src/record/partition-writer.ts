@@ -70,15 +70,18 @@ export class PartitionWriter implements PartitionHandler, Member {
   }
 
   async handle(records: readonly LogRecord[]): Promise<void> {
-    for (const record of records) {
-      // Records come again when a damaged one among them could not be put aside.
-      if (record.offset < this.#nextOffset) continue;
-      const { rows, kept } = await this.#check(record);
-      const bytes = (kept.value?.byteLength ?? 0) + record.key.length;
-      this.#cutter.push({ record: this.failure ? detached(kept) : kept, bytes, rows, since: performance.now() });
-      this.#nextOffset = record.offset + 1;
+    try {
+      for (const record of records) {
+        // Records come again when a damaged one among them could not be put aside.
+        if (record.offset < this.#nextOffset) continue;
+        const { rows, kept } = await this.#check(record);
+        const bytes = (kept.value?.byteLength ?? 0) + record.key.length;
+        this.#cutter.push({ record: this.failure ? detached(kept) : kept, bytes, rows, since: performance.now() });
+        this.#nextOffset = record.offset + 1;
+      }
+    } finally {
+      this.#deps.gatherer.look();
     }
-    this.#deps.gatherer.look();
   }
 
   /** Rows that the record makes. A damaged one is put aside; without its value it still moves the position. */

@@ -97,7 +97,7 @@ function subscribeAll(deps: RecordDeps, writers: Set<PartitionWriter>): Promise<
       maxInFlightBytes: topic.maxInFlightBytes,
       async assign(context) {
         const writer = await PartitionWriter.create(context, shared);
-        writers.add(writer);
+        if (!context.signal.aborted) writers.add(writer);
         context.signal.addEventListener('abort', () => writers.delete(writer), { once: true });
         return writer;
       },
