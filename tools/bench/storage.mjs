@@ -36,7 +36,10 @@ async function run() {
   const ask = (sql) => askServer(server, sql);
   await history.migrate();
   for (const [index, chunk] of chunks.entries()) {
-    await history.write(sampleBlocks([chunk], () => (index + 1) * 1024), { token: `storage/${index}`, again: false });
+    await history.write(
+      sampleBlocks([chunk], () => (index + 1) * 1024),
+      { token: `storage/${index}`, again: false },
+    );
   }
   await reportTables(ask, chunks);
   for (const table of ['process_samples', 'node_samples', 'device_samples', 'process_samples_1m']) {
