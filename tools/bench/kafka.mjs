@@ -111,6 +111,7 @@ async function measure({ kafka, broker, clickhouse, nodes }) {
     lags.push({ detect: await behind(log, 'detect'), record: await behind(log, 'record') });
   }
   const after = cpuNow(watched);
+  const inserts = await insertsOf(writer);
   const [written, seconds] = [(await rows()) - rowsBefore, (performance.now() - from) / 1000];
   const told = await player.ended;
   const sent = Number(/^([\d,]+) process samples/m.exec(told)?.[1]?.replaceAll(',', '') ?? NaN);
@@ -127,11 +128,20 @@ async function measure({ kafka, broker, clickhouse, nodes }) {
       .map(([name, one]) => `${name} ${one.toFixed(2)}`)
       .join(', ')}`,
     `    chunks behind, every ${LOOK_MS / 1000} s: record ${lags.map(({ record }) => record).join(' ')}; detect ${lags.map(({ detect }) => detect).join(' ')}`,
-    `    RSS MiB: ${rss.join(', ')}`,
+    `    RSS MiB: ${rss.join(', ')}   rows an insert: ${inserts}`,
     `    sent ${sent.toLocaleString('en')}, rows in ClickHouse ${stored.toLocaleString('en')}   ${sent === stored ? 'all there, once' : 'NOT THE SAME'}`,
   );
   await Promise.all([writer.stop(), processor.stop(), log.close()]);
   return total;
+}
+
+/** Rows of an insert into the largest table, by the writer's own count. */
+async function insertsOf(writer) {
+  const address = /Status (http:\/\/[^/\s]+)/.exec(writer.output())[1];
+  const metrics = await (await fetch(`${address}/metrics`)).text();
+  const count = (name) => Number(new RegExp(`^${name}\\{table="process_samples"\\} (\\d+)`, 'm').exec(metrics)[1]);
+  const rows = count('tidemark_record_rows_total') / count('tidemark_record_inserts_total');
+  return Math.round(rows).toLocaleString('en');
 }
 
 async function behind(log, group) {
