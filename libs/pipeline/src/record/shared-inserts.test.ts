@@ -102,15 +102,16 @@ describe('batches of many partitions', { timeout: 120_000 }, () => {
       };
       return test.history.write(blocks, { ...options, onBlock });
     };
-    await log.append(chunks.map(toRecord));
     const registry = new Registry();
-    // All partitions are delivered long before the first is due.
-    await start({ history: { ...test.history, write }, flushMs: 3_000, registry });
-    await caughtUp();
+    const stage = await start({ history: { ...test.history, write }, flushMs: 1_000_000, registry });
+    await log.append(chunks.map(toRecord));
+    const waiting = `tidemark_record_pending_records ${chunks.length}\n`;
+    await until(async () => expect(await registry.metrics()).toContain(waiting));
+    // What waits is due when one of them drains.
+    await stage.drain(60_000);
     await expectOnce(chunks);
-    expect(inserts.sort()).toEqual([
-      ...['device_samples', 'node_samples', 'process_samples', 'processes', 'written_chunks'],
-    ]);
+    const tables = ['device_samples', 'node_samples', 'process_samples', 'processes', 'written_chunks'];
+    expect(inserts.sort()).toEqual(tables);
     const busy = (await log.lag(Topic.Samples, 'record')).filter(({ end }) => end > 0).length;
     expect(busy).toBeGreaterThan(8);
     const metrics = await registry.metrics();
