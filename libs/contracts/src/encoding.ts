@@ -10,8 +10,8 @@ export type Encoding = 'identity' | 'gzip' | 'zstd';
 /** A decompressed record above this is refused; no collector writes one near it. */
 export const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 
-/** Compressing a smaller record costs more than it saves. */
-const WORTH_COMPRESSING = 256;
+/** Compressing a smaller record, a heartbeat say, costs more of each reader's time than it saves of the disks. */
+const WORTH_COMPRESSING = 1_024;
 
 // zstd came to Node's zlib in 22.15; the types of the Node release that we build with do not know it.
 const zstd = zlib as unknown as {
@@ -66,21 +66,25 @@ export function decompress(value: Uint8Array, encoding: string = 'identity'): Ui
   throw new ContractError('CONTRACT_TOO_LARGE', `record is larger than ${MAX_RECORD_BYTES} bytes when decompressed`);
 }
 
-/** No record nests deeper; parsers and printers need stack or much time for what does. */
+/** No record of many brackets nests deeper: to parse what does takes seconds and hundreds of megabytes. */
 const MAX_DEPTH = 32;
+
+/** What so many brackets can nest costs nothing to parse, and nothing walks deeper into a record than its own fields. */
+const HARMLESS = 8_192;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const OPENING = [0x5b, 0x7b];
 const CLOSING = [0x5d, 0x7d];
 
-/** Whether JSON text nests deeper than MAX_DEPTH. Cheap for a record with few brackets, linear for any other. */
+/** Whether JSON text of many brackets nests deeper than MAX_DEPTH. Cheap for any other. */
 function isTooDeep(json: Buffer): boolean {
+  if (json.length <= HARMLESS) return false;
   let opened = 0;
   for (const bracket of OPENING) {
-    for (let at = json.indexOf(bracket); at >= 0 && opened <= MAX_DEPTH; at = json.indexOf(bracket, at + 1)) opened++;
+    for (let at = json.indexOf(bracket); at >= 0 && opened <= HARMLESS; at = json.indexOf(bracket, at + 1)) opened++;
   }
-  return opened > MAX_DEPTH && nestsTooDeep(json);
+  return opened > HARMLESS && nestsTooDeep(json);
 }
 
 function nestsTooDeep(json: Buffer): boolean {

@@ -5,10 +5,12 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const STOP_MS = 15_000;
+/** For looking closer: `BENCH_NODE_ARGS='--cpu-prof --cpu-prof-dir=/tmp/profiles'` profiles every part. */
+const NODE_ARGS = (process.env.BENCH_NODE_ARGS ?? '').split(' ').filter(Boolean);
 
 /** @returns {{ pid: number, ended: Promise<string>, output(): string, stop(): Promise<void> }} `ended` gives the output */
 export function startNode(script, args, env = {}) {
-  const child = spawn(process.execPath, [join(root, script), ...args], {
+  const child = spawn(process.execPath, [...NODE_ARGS, join(root, script), ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
