@@ -81,6 +81,17 @@ describe('compression', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024);
   });
 
+  test('that lies about its length is unpacked all the same', () => {
+    const plain = Buffer.from(JSON.stringify(Array.from({ length: 20_000 }, (_, index) => index * 7)));
+    for (const told of [0, 1, plain.byteLength - 1, plain.byteLength + 1, 2 ** 31, 2 ** 32 - 1]) {
+      const members = Buffer.concat([gzipSync(plain), gzipSync(Buffer.alloc(0))]);
+      expect(Buffer.from(decompress(members, 'gzip')).equals(plain)).toBe(true);
+      const liar = gzipSync(plain);
+      liar.writeUInt32LE(told, liar.byteLength - 4);
+      expect(errorOf(() => decompress(liar, 'gzip')).code).toBe('CONTRACT_ENCODING');
+    }
+  });
+
   test('a record that is too large without compression is refused too', () => {
     expect(errorOf(() => decompress(Buffer.alloc(MAX_RECORD_BYTES + 1))).code).toBe('CONTRACT_TOO_LARGE');
     expect(decompress(Buffer.alloc(MAX_RECORD_BYTES)).byteLength).toBe(MAX_RECORD_BYTES);
