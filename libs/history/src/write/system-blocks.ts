@@ -12,12 +12,10 @@ import { block, columnName, traceOf, wholeNumber, type BatchOf, type Block } fro
 import {
   countColumn,
   dictionaryColumn,
-  nullableCountColumn,
   nullableFloatColumn,
   NullableWords64,
   timeColumn,
   Words64,
-  type Cells,
   type NativeColumn,
 } from './native-columns.js';
 
@@ -165,114 +163,113 @@ function nodeBlock(day: number, chunks: readonly SampleChunk[], batchOf: BatchOf
     countColumn('batch', told.map(batchOf)),
   ];
   for (const [name, pick] of NODE_COUNTS) {
-    const cells = told.map(({ system }) => wholeNumber(pick(system)));
-    if (cells.some((cell) => cell !== null)) columns.push(nullableCountColumn(name, cells));
+    const values = new NullableWords64(told.length);
+    for (let row = 0; row < told.length; row++) values.set(row, wholeNumber(pick(told[row]!.system)));
+    if (values.known > 0) columns.push(values.column(name));
   }
   for (const [name, pick] of NODE_FLOATS) {
-    const cells = told.map(({ system }) => pick(system) ?? null);
-    if (cells.some((cell) => cell !== null)) columns.push(nullableFloatColumn(name, cells));
+    const cells = told.map(({ system }) => pick(system));
+    if (cells.some((cell) => cell !== undefined)) columns.push(nullableFloatColumn(name, cells));
   }
   return [block('node_samples', day, told.length, columns, traceOf(batchOf, told))];
 }
 
+type Device = Readonly<Record<string, number | string | undefined>>;
+
 interface DeviceKind {
   kind: string;
-  /** Names of the devices of one chunk. */
-  names(system: SystemSample): readonly string[];
-  /** The figures of the devices of one chunk, in the same order, by column. */
-  cells(system: SystemSample, field: string): Cells;
-  /** Field by column. */
-  columns: readonly [column: string, field: string][];
+  /** The devices of one chunk. */
+  section(system: SystemSample): readonly Device[] | undefined;
+  /** The field that names a device. */
+  label: 'name' | 'path';
+  columns: readonly { column: string; field: string }[];
 }
 
 function deviceKind<D extends object>(
   kind: string,
   section: Pick<readonly D[]>,
-  nameOf: (device: D) => string,
+  label: 'name' | 'path',
   fields: FieldsOf<D>,
 ): DeviceKind {
-  return {
-    kind,
-    names: (system) => (section(system) ?? []).map(nameOf),
-    cells: (system, field) =>
-      (section(system) ?? []).map((device) => wholeNumber(device[field as keyof D] as number | undefined)),
-    columns: Object.entries<string>(fields).map(([field, column]) => [column, field]),
-  };
+  const columns = Object.entries<string>(fields).map(([field, column]) => ({ column, field }));
+  return { kind, section: section as Pick<readonly Device[]>, label, columns };
 }
 
 const DEVICE_KINDS: readonly DeviceKind[] = [
-  deviceKind(
-    'cpu',
-    ({ cpus }) => cpus,
-    ({ name }) => name,
-    CPU,
-  ),
-  deviceKind(
-    'network',
-    ({ interfaces }) => interfaces,
-    ({ name }) => name,
-    INTERFACE,
-  ),
-  deviceKind(
-    'disk',
-    ({ disks }) => disks,
-    ({ name }) => name,
-    DISK,
-  ),
-  deviceKind(
-    'cgroup',
-    ({ cgroups }) => cgroups,
-    ({ path }) => path,
-    CGROUP,
-  ),
+  deviceKind('cpu', ({ cpus }) => cpus, 'name', CPU),
+  deviceKind('network', ({ interfaces }) => interfaces, 'name', INTERFACE),
+  deviceKind('disk', ({ disks }) => disks, 'name', DISK),
+  deviceKind('cgroup', ({ cgroups }) => cgroups, 'path', CGROUP),
 ];
+
+/** Devices of one kind of one chunk: consecutive rows from `from` on. */
+interface DeviceRun {
+  chunk: SampleChunk;
+  kind: DeviceKind;
+  devices: readonly Device[];
+  from: number;
+}
 
 /** One row per device of every chunk that has its section; only the columns of kinds that occur. */
 function deviceBlock(day: number, chunks: readonly SampleChunk[], batchOf: BatchOf<SampleChunk>): Block[] {
-  const groups = chunks.flatMap((chunk) =>
-    DEVICE_KINDS.map((kind) => ({ chunk, kind, names: kind.names(chunk.system) })).filter(
-      ({ names }) => names.length > 0,
-    ),
-  );
-  if (groups.length === 0) return [];
-  const rows = groups.reduce((sum, { names }) => sum + names.length, 0);
+  const runs: DeviceRun[] = [];
+  const told: SampleChunk[] = [];
+  let rows = 0;
+  for (const chunk of chunks) {
+    const before = rows;
+    for (const kind of DEVICE_KINDS) {
+      const devices = kind.section(chunk.system);
+      if (!devices || devices.length === 0) continue;
+      runs.push({ chunk, kind, devices, from: rows });
+      rows += devices.length;
+    }
+    if (rows > before) told.push(chunk);
+  }
+  if (rows === 0) return [];
+  const columns = deviceIdentity(runs, rows, batchOf);
+  for (const kind of DEVICE_KINDS) {
+    const own = runs.filter((run) => run.kind === kind);
+    if (own.length > 0) columns.push(...kind.columns.flatMap((one) => deviceColumn(own, rows, one)));
+  }
+  return [block('device_samples', day, rows, columns, traceOf(batchOf, told))];
+}
+
+function deviceIdentity(runs: readonly DeviceRun[], rows: number, batchOf: BatchOf<SampleChunk>): NativeColumn[] {
   const times = new Words64(rows);
   const batches = new Words64(rows);
-  let from = 0;
-  for (const { chunk, names } of groups) {
-    const to = from + names.length;
-    times.fill(from, to, chunk.at);
-    batches.fill(from, to, batchOf(chunk));
-    from = to;
+  for (const { chunk, devices, from } of runs) {
+    times.fill(from, from + devices.length, chunk.at);
+    batches.fill(from, from + devices.length, batchOf(chunk));
   }
-  const columns: NativeColumn[] = [
+  return [
     dictionaryColumn(
       'node',
-      groups.map(({ chunk, names }) => ({ text: chunk.node, rows: names.length })),
+      runs.map(({ chunk, devices }) => ({ text: chunk.node, rows: devices.length })),
     ),
     dictionaryColumn(
       'kind',
-      groups.map(({ kind, names }) => ({ text: kind.kind, rows: names.length })),
+      runs.map(({ kind, devices }) => ({ text: kind.kind, rows: devices.length })),
     ),
     dictionaryColumn(
       'name',
-      groups.flatMap(({ names }) => names.map((text) => ({ text, rows: 1 }))),
+      runs.flatMap(({ kind, devices }) => devices.map((device) => ({ text: String(device[kind.label]), rows: 1 }))),
     ),
     times.column('at', "DateTime64(3, 'UTC')"),
     batches.column('batch'),
   ];
-  for (const kind of DEVICE_KINDS) {
-    if (groups.every((group) => group.kind !== kind)) continue;
-    for (const [column, field] of kind.columns) {
-      const values = new NullableWords64(rows);
-      let row = 0;
-      for (const { chunk, kind: own, names } of groups) {
-        if (own === kind) values.setAll(row, kind.cells(chunk.system, field));
-        row += names.length;
-      }
-      if (values.known > 0) columns.push(values.column(column));
+}
+
+/** Null in the rows of other kinds; none when no device has the field. */
+function deviceColumn(
+  runs: readonly DeviceRun[],
+  rows: number,
+  { column, field }: { column: string; field: string },
+): NativeColumn[] {
+  const values = new NullableWords64(rows);
+  for (const { devices, from } of runs) {
+    for (let index = 0; index < devices.length; index++) {
+      values.set(from + index, wholeNumber(devices[index]![field] as number | undefined));
     }
   }
-  const told = [...new Set(groups.map(({ chunk }) => chunk))];
-  return [block('device_samples', day, rows, columns, traceOf(batchOf, told))];
+  return values.known > 0 ? [values.column(column)] : [];
 }

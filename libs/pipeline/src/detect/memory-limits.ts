@@ -8,17 +8,16 @@ export interface MemoryLimits {
 }
 
 export function createMemoryLimits(): MemoryLimits {
-  let available: number | undefined;
+  let available: number | null = null;
   let limits = new Map<string, number>();
+  /** Lowest limit of each group that was asked for and of those above it. */
+  const lowest = new Map<string, number | null>();
 
-  /** The lowest limit of the group and of those above it. */
-  function groupLimit(cgroup: string): number | undefined {
-    let lowest: number | undefined;
-    for (let path = cgroup; ; path = path.slice(0, path.lastIndexOf('/')) || '/') {
-      const limit = limits.get(path);
-      if (limit !== undefined && (lowest === undefined || limit < lowest)) lowest = limit;
-      if (path === '/' || path === '' || !path.includes('/')) return lowest;
-    }
+  function groupLimit(cgroup: string): number | null {
+    if (limits.size === 0) return null;
+    let known = lowest.get(cgroup);
+    if (known === undefined) lowest.set(cgroup, (known = lowestLimit(limits, cgroup)));
+    return known;
   }
 
   return {
@@ -26,12 +25,22 @@ export function createMemoryLimits(): MemoryLimits {
       if (memory) available = memory.available;
       if (cgroups) {
         limits = new Map(cgroups.flatMap(({ path, limit }) => (limit === undefined ? [] : [[path, limit] as const])));
+        lowest.clear();
       }
     },
     limitFor(cgroup, bytes) {
-      const bounds = [available === undefined ? undefined : available + bytes, cgroup ? groupLimit(cgroup) : undefined];
-      const known = bounds.filter((bound) => bound !== undefined);
-      return known.length === 0 ? null : Math.min(...known);
+      const group = cgroup ? groupLimit(cgroup) : null;
+      if (available === null) return group;
+      return group === null ? available + bytes : Math.min(available + bytes, group);
     },
   };
+}
+
+function lowestLimit(limits: ReadonlyMap<string, number>, cgroup: string): number | null {
+  let lowest: number | null = null;
+  for (let path = cgroup; ; path = path.slice(0, path.lastIndexOf('/')) || '/') {
+    const limit = limits.get(path);
+    if (limit !== undefined && (lowest === null || limit < lowest)) lowest = limit;
+    if (path === '/' || path === '' || !path.includes('/')) return lowest;
+  }
 }
