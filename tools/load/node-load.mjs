@@ -37,7 +37,7 @@ export function createNodeLoad(options) {
   const random = createRandom(seed * 1_000_003 + index * 101 + incarnation);
   const bootedAt = Math.floor(begin / DAY) * DAY - DAY;
   const processes = createProcesses({ random, count, changing, leaks, bootedAt });
-  const system = createSystem({ random, processes: count });
+  const system = createSystem({ random, processes: count, index });
   // One start for all incarnations of a host, or a restart would be a host of other processes.
   for (let slot = 0; slot < count; slot++) processes.spawn(slot, bootedAt + 60_000 + slot * 20 + incarnation * 10);
   const traces = Array.from({ length: options.traces ?? 0 }, (_, slot) =>

@@ -3,15 +3,30 @@ import { between } from './random.mjs';
 
 const GIB = 2 ** 30;
 const CPUS = ['cpu', 'cpu0', 'cpu1', 'cpu2', 'cpu3'];
-const CGROUP_ROUNDS = 5;
+/** A collector reads memory in every round, and the rest every 5 s. */
+const SELDOM_ROUNDS = 5;
 
-/** @param {{ random: () => number, processes: number }} options */
-export function createSystem({ random, processes }) {
+/** @param {{ random: () => number, processes: number, index?: number }} options `index`: hosts do not read in the same round */
+export function createSystem({ random, processes, index = 0 }) {
   const total = 64 * GIB;
   let used = 20 * GIB;
   const cpus = CPUS.map((name) => ({ name, user: 0, nice: 0, system: 0, idle: 0, iowait: 0 }));
   const network = { rxBytes: 0, rxPackets: 0, txBytes: 0, txPackets: 0 };
   const disk = { reads: 0, readSectors: 0, writes: 0, writtenSectors: 0 };
+  const seldom = ({ at, bootedAt }) => ({
+    load: {
+      one: Math.round(random() * 400) / 100,
+      five: 2,
+      fifteen: 2,
+      running: between(random, 1, 4),
+      total: processes,
+    },
+    uptime: { up: Math.round((at - bootedAt) / 10) / 100, idle: 0 },
+    cpus: cpus.map((cpu) => ({ ...cpu })),
+    interfaces: [{ name: 'eth0', ...NO_TRAFFIC, ...network }],
+    disks: [{ name: 'nvme0n1', ...disk }],
+    cgroups: cgroups(used),
+  });
   return {
     /** The sections that a round brings; a keyframe has all. */
     round(number, { at, bootedAt, keyframe }) {
@@ -29,18 +44,7 @@ export function createSystem({ random, processes }) {
       disk.writtenSectors += between(random, 0, 30) * 8;
       return {
         memory: { total, available: total - used, used, free: Math.floor((total - used) / 2), cached: 8 * GIB },
-        load: {
-          one: Math.round(random() * 400) / 100,
-          five: 2,
-          fifteen: 2,
-          running: between(random, 1, 4),
-          total: processes,
-        },
-        uptime: { up: Math.round((at - bootedAt) / 10) / 100, idle: 0 },
-        cpus: cpus.map((cpu) => ({ ...cpu })),
-        interfaces: [{ name: 'eth0', ...NO_TRAFFIC, ...network }],
-        disks: [{ name: 'nvme0n1', ...disk }],
-        ...((keyframe || number % CGROUP_ROUNDS === 0) && { cgroups: cgroups(used) }),
+        ...((keyframe || (number + index) % SELDOM_ROUNDS === 0) && seldom({ at, bootedAt })),
       };
     },
   };

@@ -16,13 +16,14 @@ export const collectSettings = z.object({
   /** Between two sweeps over all processes. */
   interval: period.default(1_000),
   memoryInterval: period.default(1_000),
-  loadInterval: period.default(1_000),
   pressureInterval: period.default(1_000),
-  uptimeInterval: period.default(1_000),
+  /** The kernel works its averages out anew every 5 s. */
+  loadInterval: period.default(5_000),
+  uptimeInterval: period.default(5_000),
   /** `/proc/stat` and `/proc/vmstat`, which make up one section. */
-  cpuInterval: period.default(1_000),
-  networkInterval: period.default(1_000),
-  diskInterval: period.default(1_000),
+  cpuInterval: period.default(5_000),
+  networkInterval: period.default(5_000),
+  diskInterval: period.default(5_000),
   /** Several files a control group. */
   cgroupInterval: period.default(5_000),
   /** Between two chunks that name everything. */
