@@ -22,6 +22,8 @@ const WARM_UP_MS = 15_000;
 const LOOK_MS = 5_000;
 const CATCH_UP_MS = 60_000;
 const FLAT = 1.2;
+/** What the images and the README start processors and writers with. */
+const FLAGS = ['--max-semi-space-size=32'];
 const directory = mkdtempSync(join(tmpdir(), 'tidemark-bench-kafka-'));
 const parts = [];
 
@@ -34,7 +36,7 @@ try {
 
 async function run() {
   print(
-    `${cpus().length} cores, load ${loadavg()[0].toFixed(1)}; ${RATE.toLocaleString('en')} samples/s offered, each of a process that changed`,
+    `${cpus().length} cores, load ${loadavg()[0].toFixed(1)}; ${RATE.toLocaleString('en')} samples/s offered, each of a process that changed; processor and writer with ${FLAGS.join(' ')}`,
   );
   const kafka = await startKafka({ directory: join(directory, 'kafka') });
   parts.push(kafka);
@@ -91,8 +93,8 @@ async function measure({ kafka, broker, clickhouse, nodes }) {
     TIDEMARK_STATUS_PORT: '0',
     TIDEMARK_LOG_LEVEL: 'error',
   };
-  const writer = startNode('apps/writer/dist/main.js', [], env);
-  const processor = startNode('apps/processor/dist/main.js', [], env);
+  const writer = startNode('apps/writer/dist/main.js', [], env, FLAGS);
+  const processor = startNode('apps/processor/dist/main.js', [], env, FLAGS);
   parts.push(writer, processor);
   const log = await createKafkaEventLog({ brokers: kafka.bootstrap, prefix });
   await log.ensureTopics(TOPICS);

@@ -9,8 +9,8 @@ const STOP_MS = 15_000;
 const NODE_ARGS = (process.env.BENCH_NODE_ARGS ?? '').split(' ').filter(Boolean);
 
 /** @returns {{ pid: number, ended: Promise<string>, output(): string, stop(): Promise<void> }} `ended` gives the output */
-export function startNode(script, args, env = {}) {
-  const child = spawn(process.execPath, [...NODE_ARGS, join(root, script), ...args], {
+export function startNode(script, args, env = {}, flags = []) {
+  const child = spawn(process.execPath, [...NODE_ARGS, ...flags, join(root, script), ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
