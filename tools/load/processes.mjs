@@ -165,7 +165,7 @@ function addFresh(rows, fresh, pid, start, values) {
     for (const name of MOVING) rows[name].push(values[name](slot));
     for (const name of RESTING) rows[name].push(values[name](slot));
   }
-  for (const name of MOVING) if (rows[name].every((cell) => cell === null)) delete rows[name];
+  for (const name of ['state', ...MOVING]) if (rows[name].every((cell) => cell === null)) delete rows[name];
   return rows;
 }
 

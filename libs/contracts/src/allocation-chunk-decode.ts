@@ -1,3 +1,4 @@
+import { createDecodedBytes } from './decoded.js';
 import {
   BIRTH_BINS,
   TRACE_MEANS,
@@ -34,7 +35,7 @@ const ALL_FLAGS = 31;
 /** Bytes that the smallest of each takes: what a count may promise is bounded by what can still follow. */
 const LEAST = { text: 1, frame: 7, stack: 2, site: FIGURES.length + 2 + BIRTH_BINS / 8, survivor: 4, freed: 2 };
 
-const decoded = new WeakMap<Uint8Array, AllocationChunk>();
+const decoded = createDecodedBytes<AllocationChunk>();
 
 /**
  * The chunk in a record of `mem.allocations.v1`. Throws ContractError naming field and place when it is damaged, of another

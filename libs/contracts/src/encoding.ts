@@ -34,16 +34,14 @@ export function compress(
   return { value: plain, encoding: 'identity' };
 }
 
-/** What Node unpacks into at a time when it is not told otherwise; a result that takes several is copied together. */
-const ROOM = 16_384;
-/** Deflate cannot make of a byte more. */
+/** Deflate cannot make more of a byte. */
 const MOST_SWOLLEN = 1_032;
 
 /** Bytes to unpack gzip into: its last four say how many it holds, which a liar can only stretch to what fits in it. */
 function roomFor(gzip: Uint8Array): number {
-  if (gzip.byteLength < 4) return ROOM;
-  const told = new DataView(gzip.buffer, gzip.byteOffset + gzip.byteLength - 4).getUint32(0, true) + 1;
-  return Math.max(ROOM, Math.min(told, gzip.byteLength * MOST_SWOLLEN, MAX_RECORD_BYTES + 1));
+  const { byteLength } = gzip;
+  const told = byteLength < 4 ? 0 : new DataView(gzip.buffer, gzip.byteOffset + byteLength - 4).getUint32(0, true);
+  return Math.max(64, Math.min(told, byteLength * MOST_SWOLLEN, MAX_RECORD_BYTES) + 1);
 }
 
 /** Throws ContractError when the encoding is unknown, the bytes are damaged, or the result passes MAX_RECORD_BYTES. */

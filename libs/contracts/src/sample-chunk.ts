@@ -1,3 +1,4 @@
+import { createDecodedBytes } from './decoded.js';
 import { compress, ENCODING_HEADER, parseRecordJson } from './encoding.js';
 import { ContractError, describeValue } from './errors.js';
 import { isBootId, isNodeId, type NodeId } from './ids.js';
@@ -51,7 +52,7 @@ export function encodeSampleChunk(chunk: SampleChunk): EncodedRecord {
   return { value, headers: { [ENCODING_HEADER]: encoding } };
 }
 
-const decoded = new WeakMap<Uint8Array, SampleChunk>();
+const decoded = createDecodedBytes<SampleChunk>();
 
 /**
  * The chunk in a record of `mem.samples.v1`. Throws ContractError when it is damaged, of another version, or breaks a

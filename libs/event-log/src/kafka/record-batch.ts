@@ -34,17 +34,18 @@ const LOG_APPEND_TIME = 0x08;
  */
 export function readBatches(bytes: Buffer, from: number): FetchedBatches {
   const found: FetchedBatches = { records: [], next: undefined, unreadable: 0, why: undefined };
+  const headersBefore: HeadersBefore = { bytes: undefined, headers: NOTHING };
   for (let at = 0; at + HEADER <= bytes.length;) {
     const length = bytes.readInt32BE(at + 8);
     const end = at + 12 + length;
     if (length < HEADER - 12 || end > bytes.length) break;
-    readBatch(bytes.subarray(at, end), from, found);
+    readBatch(bytes.subarray(at, end), from, found, headersBefore);
     at = end;
   }
   return found;
 }
 
-function readBatch(batch: Buffer, from: number, found: FetchedBatches): void {
+function readBatch(batch: Buffer, from: number, found: FetchedBatches, headersBefore: HeadersBefore): void {
   const base = Number(batch.readBigInt64BE(0));
   const magic = batch.readInt8(16);
   const next = base + batch.readInt32BE(23) + 1;
@@ -71,7 +72,7 @@ function readBatch(batch: Buffer, from: number, found: FetchedBatches): void {
     const first = Number(batch.readBigInt64BE(27));
     const appended = (attributes & LOG_APPEND_TIME) !== 0 ? Number(batch.readBigInt64BE(35)) : undefined;
     const records: FetchedRecord[] = [];
-    const reader = new Reader(body);
+    const reader = new Reader(body, headersBefore);
     for (let index = 0, last = base - 1; index < count; index++) {
       const record = reader.record(base, first, appended);
       if (!(record.offset > last && record.offset < next)) throw new RangeError('its offsets do not grow');
@@ -86,14 +87,24 @@ function readBatch(batch: Buffer, from: number, found: FetchedBatches): void {
   }
 }
 
-const NOTHING: Readonly<Record<string, string>> = Object.freeze({});
+type Headers = Readonly<Record<string, string>>;
+
+/** Records of a topic have the same headers, mostly: those of the record before, and their bytes. */
+interface HeadersBefore {
+  bytes: Buffer | undefined;
+  headers: Headers;
+}
+
+const NOTHING: Headers = Object.freeze({});
 
 class Reader {
   #at = 0;
   readonly #bytes: Buffer;
+  readonly #headersBefore: HeadersBefore;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, headersBefore: HeadersBefore) {
     this.#bytes = bytes;
+    this.#headersBefore = headersBefore;
   }
 
   record(base: number, first: number, appended: number | undefined): FetchedRecord {
@@ -105,13 +116,21 @@ class Reader {
     const offset = base + this.#varint();
     const key = this.#slice()?.toString('utf8') ?? '';
     const value = this.#slice();
-    const headers = this.#headers();
-    this.#at = end;
+    const headers = this.#headersTo(end);
     // Copied, so that one record that is kept does not keep the whole answer of the broker.
     return { offset, timestamp, key, value: value && Buffer.from(value), headers };
   }
 
-  #headers(): Readonly<Record<string, string>> {
+  /** Headers are the last that a record has. */
+  #headersTo(end: number): Headers {
+    const before = this.#headersBefore;
+    const bytes = this.#bytes.subarray(this.#at, end);
+    if (!before.bytes?.equals(bytes)) Object.assign(before, { bytes, headers: this.#headers() });
+    this.#at = end;
+    return before.headers;
+  }
+
+  #headers(): Headers {
     const count = this.#varint();
     if (count === 0) return NOTHING;
     const entries: [string, string][] = [];
