@@ -72,7 +72,7 @@ export function createDetectPartition(deps: DetectPartitionDeps, context: Partit
         await keeper.begin(record.offset);
         try {
           await judge(state, record);
-          await writeFindings(state);
+          if (state.unwritten.length > 0) await writeFindings(state);
           context.acknowledge(record.offset);
         } catch (error) {
           if (!(error instanceof ContractError)) throw error;
@@ -120,7 +120,7 @@ async function judge(state: State, record: LogRecord): Promise<void> {
   if (record.value === null) return;
   const { deps, nodes, unwritten, keeper } = state;
   const chunk = decodeSampleChunk(record.value, record.headers);
-  const watched = await watchedNode(state, chunk);
+  const watched = knownNode(state, chunk) ?? (await meetNode(state, chunk));
   const { detector, open } = watched;
   const services = watched.book.services.size;
   const findings = detector.apply(chunk);
@@ -155,18 +155,20 @@ function* strangersIn(nodes: ReadonlyMap<string, WatchedNode>, records: readonly
   }
 }
 
-async function watchedNode(state: State, { node, boot }: SampleChunk): Promise<WatchedNode> {
-  const { nodes, memory } = state;
+function knownNode({ nodes }: State, { node, boot }: SampleChunk): WatchedNode | undefined {
   const known = nodes.get(node);
-  if (known?.detector.boot === boot) return known;
-  const { watched, untold } = await memory.watch(node, boot, known);
+  return known?.detector.boot === boot ? known : undefined;
+}
+
+async function meetNode(state: State, { node, boot }: SampleChunk): Promise<WatchedNode> {
+  const { nodes, memory } = state;
+  const { watched, untold } = await memory.watch(node, boot, nodes.get(node));
   nodes.set(node, watched);
   take(state, watched, untold);
   return watched;
 }
 
 async function writeFindings({ deps: { log, metrics, logger }, unwritten }: State): Promise<void> {
-  if (unwritten.length === 0) return;
   await log.append(
     unwritten.map((finding) => ({ topic: Topic.Findings, key: findingKey(finding), ...encodeFindingRecord(finding) })),
   );

@@ -74,9 +74,9 @@ export class PartitionWriter implements PartitionHandler, Member {
       for (const record of records) {
         // Records come again when a damaged one among them could not be put aside.
         if (record.offset < this.#nextOffset) continue;
-        const { rows, kept } = await this.#check(record);
-        const bytes = (kept.value?.byteLength ?? 0) + record.key.length;
-        this.#cutter.push({ record: this.failure ? detached(kept) : kept, bytes, rows, since: performance.now() });
+        const rows = this.#rowsOf(record);
+        if (typeof rows === 'number') this.#keep(record, rows);
+        else this.#keep(await this.#putAside(record, rows), 0);
         this.#nextOffset = record.offset + 1;
       }
     } finally {
@@ -84,22 +84,31 @@ export class PartitionWriter implements PartitionHandler, Member {
     }
   }
 
-  /** Rows that the record makes. A damaged one is put aside; without its value it still moves the position. */
-  async #check(record: LogRecord): Promise<{ rows: number; kept: LogRecord }> {
-    const { topic, metrics, logger } = this.#deps;
+  #keep(record: LogRecord, rows: number): void {
+    const bytes = (record.value?.byteLength ?? 0) + record.key.length;
+    this.#cutter.push({ record: this.failure ? detached(record) : record, bytes, rows, since: performance.now() });
+  }
+
+  /** Rows that the record makes; the reason when it is damaged. */
+  #rowsOf(record: LogRecord): number | Error {
+    const { topic } = this.#deps;
     try {
       const item = decodeRecord(topic, record);
-      return { rows: item === undefined ? 0 : topic.rows(item), kept: record };
+      return item === undefined ? 0 : topic.rows(item);
     } catch (error) {
-      await this.#context.reject(record, error as Error);
-      metrics.rejected.inc({ topic: topic.topic });
-      const { partition, offset } = record;
-      logger.warn(
-        { topic: topic.topic, partition, offset, error: (error as Error).message },
-        'record is damaged and was put aside',
-      );
-      return { rows: 0, kept: { ...record, value: null } };
+      return error as Error;
     }
+  }
+
+  /** What is left of a damaged record: without its value it still moves the position. */
+  async #putAside(record: LogRecord, reason: Error): Promise<LogRecord> {
+    const { topic, metrics, logger } = this.#deps;
+    await this.#context.reject(record, reason);
+    metrics.rejected.inc({ topic: topic.topic });
+    const { partition, offset } = record;
+    const fields = { topic: topic.topic, partition, offset, error: reason.message };
+    logger.warn(fields, 'record is damaged and was put aside');
+    return { ...record, value: null };
   }
 
   get dueAt(): number {
