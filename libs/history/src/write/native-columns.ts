@@ -178,8 +178,9 @@ export function textColumn(name: string, values: readonly string[]): NativeColum
 }
 
 export function nullableTextColumn(name: string, values: readonly (string | null | undefined)[]): NativeColumn {
-  const nulls = Uint8Array.from(values, (value) => (value === null || value === undefined ? 1 : 0));
-  return { name, type: 'Nullable(String)', parts: [nulls, texts(values.map((value) => value ?? ''))] };
+  const nulls = new Uint8Array(values.length);
+  for (let row = 0; row < values.length; row++) if ((values[row] ?? null) === null) nulls[row] = 1;
+  return { name, type: 'Nullable(String)', parts: [nulls, texts(values)] };
 }
 
 export function textListColumn(name: string, values: readonly (readonly string[])[]): NativeColumn {
@@ -219,12 +220,17 @@ export function dictionaryColumn(name: string, runs: readonly { text: string; ro
   };
 }
 
-function texts(values: readonly string[]): Buffer {
+/** What is null has no characters. */
+function texts(values: readonly (string | null | undefined)[]): Buffer {
   let size = 0;
-  for (const value of values) size += 9 + value.length * 3;
+  for (const value of values) size += value ? 9 + value.length * 3 : 1;
   const out = Buffer.allocUnsafe(size);
   let at = 0;
   for (const value of values) {
+    if (!value) {
+      out[at++] = 0;
+      continue;
+    }
     const length = Buffer.byteLength(value);
     let rest = length;
     while (rest >= 128) {

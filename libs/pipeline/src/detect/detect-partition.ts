@@ -45,6 +45,8 @@ export interface DetectPartition extends PartitionHandler {
 interface State {
   deps: DetectPartitionDeps;
   nodes: Map<NodeId, WatchedNode>;
+  /** Those of them of which history could not tell what was known. */
+  unremembered: Set<WatchedNode>;
   /** Findings whose chunks are judged already: kept until the log has them, since judging again would not repeat them. */
   unwritten: Finding[];
   memory: NodeMemory;
@@ -66,7 +68,7 @@ export function createDetectPartition(deps: DetectPartitionDeps, context: Partit
     },
     status: (key) => statusOf(nodes, key),
     async handle(records) {
-      for (const watched of nodes.values()) if (watched.missing) take(state, watched, state.memory.catchUp(watched));
+      catchUp(state);
       state.memory.expect(strangersIn(nodes, records));
       for (const record of records) {
         await keeper.begin(record.offset);
@@ -101,7 +103,24 @@ function createState(deps: DetectPartitionDeps, context: PartitionContext): Stat
     times: deps.keep,
   });
   const { waitForHistoryMs: waitMs, askAgainMs } = deps;
-  return { deps, nodes, unwritten, keeper, memory: new NodeMemory({ history, profile, logger, waitMs, askAgainMs }) };
+  return {
+    deps,
+    nodes,
+    unremembered: new Set(),
+    unwritten,
+    keeper,
+    memory: new NodeMemory({ history, profile, logger, waitMs, askAgainMs }),
+  };
+}
+
+function catchUp(state: State): void {
+  const { nodes, unremembered, memory } = state;
+  for (const watched of unremembered) {
+    // One that has booted anew in the meantime is watched as another.
+    if (nodes.get(watched.node) === watched) take(state, watched, memory.catchUp(watched));
+    else watched.missing = undefined;
+    if (!watched.missing) unremembered.delete(watched);
+  }
 }
 
 /** What was told of a node before, and perhaps did not reach the log. */
@@ -161,9 +180,10 @@ function knownNode({ nodes }: State, { node, boot }: SampleChunk): WatchedNode |
 }
 
 async function meetNode(state: State, { node, boot }: SampleChunk): Promise<WatchedNode> {
-  const { nodes, memory } = state;
+  const { nodes, unremembered, memory } = state;
   const { watched, untold } = await memory.watch(node, boot, nodes.get(node));
   nodes.set(node, watched);
+  if (watched.missing) unremembered.add(watched);
   take(state, watched, untold);
   return watched;
 }
