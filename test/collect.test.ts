@@ -67,7 +67,8 @@ describe.skipIf(noTrace)('the collector in the steady state', () => {
 
   it('makes one read a round of each idle process, and opens nothing', async () => {
     const trace = join(directory, 'trace');
-    const collector = [join(root, 'tools/proc-reader/run-collector.mjs'), '{"interval":200,"smapsBudget":50}'];
+    const settings = { interval: 200, cpuInterval: 200, uptimeInterval: 200, smapsBudget: 50 };
+    const collector = [join(root, 'tools/proc-reader/run-collector.mjs'), JSON.stringify(settings)];
     const strace = ['-f', '-y', '-ttt', '-e', 'trace=file,read,pread64,getdents64,close', '-o', trace];
     const child = start('strace', [...strace, process.execPath, ...collector]);
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
