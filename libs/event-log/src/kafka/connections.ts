@@ -99,13 +99,16 @@ export class Connections {
     let link = this.#links.get(name);
     if (!link) this.#links.set(name, (link = this.#create(address)));
     try {
-      await connected(link, api === 'Fetch' ? 1 : 0);
+      const { attemptTimeoutMs, requestTimeoutMs } = this.#options;
+      // To connect, to ask for versions, to log in.
+      await inTime(3 * attemptTimeoutMs + LATE_MS, connected(link, api === 'Fetch' ? 1 : 0));
       const wire = link.broker.lookupRequest(apiKeys[api]!, requests[api]!)(args);
       const response = {
         decode: decode ? async (payload: Buffer) => decode(payload) : wire.response.decode,
         parse: async (data: unknown) => data,
       };
-      return (await link.broker.connectionPool.send({ ...wire, response })) as Answer;
+      const allowed = Math.max(requestTimeoutMs, wire.requestTimeout ?? 0) + LATE_MS;
+      return (await inTime(allowed, link.broker.connectionPool.send({ ...wire, response }))) as Answer;
     } catch (error) {
       // A broker that does not answer in time would let every later request wait as long.
       if (this.#links.get(name) === link) this.#links.delete(name);
@@ -192,6 +195,21 @@ function connected({ broker, connecting }: Link, lane: 0 | 1): Promise<unknown> 
     .connect()
     .then(() => broker.connectionPool.getConnection(lane))
     .finally(() => (connecting[lane] = undefined)));
+}
+
+/** Beyond kafkajs's own timeouts, which end with the connection: who waits on one that was cut would wait for ever. */
+const LATE_MS = 5_000;
+
+async function inTime<T>(ms: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`nothing came for ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function cut(link: Link, reason: Error): Promise<void> {
