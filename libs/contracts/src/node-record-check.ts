@@ -56,7 +56,13 @@ const COLLECTOR_COUNTS = [
   ...['droppedChunks', 'skippedRounds', 'clockJumps'],
 ];
 
-/** True only for what the schema takes too; false does not mean that it is wrong. */
+const FIELDS = Object.keys(nodeSchema.shape).length;
+const COLLECTOR_FIELDS = Object.keys(nodeSchema.shape.collector.shape).length;
+
+/**
+ * True only for what the schema takes too, and gives back as it is; false does not mean that it is wrong. A record with
+ * further fields is left to the schema, which takes them off: heartbeats are kept for as long as their node is known.
+ */
 export function isPlainNodeRecord(json: unknown): json is z.infer<typeof nodeSchema> {
   if (!isObject(json)) return false;
   const { v, node, boot, run, state, limitations, collector } = json;
@@ -77,7 +83,9 @@ export function isPlainNodeRecord(json: unknown): json is z.infer<typeof nodeSch
     Array.isArray(limitations) &&
     limitations.length <= 64 &&
     limitations.every((line) => isText(line, 1024)) &&
+    Object.keys(json).length === FIELDS &&
     isObject(collector) &&
+    Object.keys(collector).length === COLLECTOR_FIELDS &&
     isText(collector['version'], 64) &&
     isCount(collector['startedAt'], MAX_TIME) &&
     COLLECTOR_COUNTS.every((name) => isCount(collector[name])) &&

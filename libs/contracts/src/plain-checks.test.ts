@@ -109,10 +109,11 @@ describe.each([
           const plain = isPlain(json);
           taken[plain ? 'yes' : 'no']++;
           if (plain) expect(schema.safeParse(json).error).toBeUndefined();
+          if (plain && schema === nodeSchema) expect(schema.parse(json)).toEqual(json);
         }
       }),
       { numRuns: 5_000 },
     );
-    expect(Math.min(taken.yes, taken.no)).toBeGreaterThan(500);
+    expect(Math.min(taken.yes, taken.no)).toBeGreaterThan(100);
   });
 });
