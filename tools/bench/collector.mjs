@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { median } from './parts/median.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const programs = join(root, '.cache', 'proc-reader');
@@ -186,11 +187,6 @@ async function stop(child) {
   child.stdout.resume();
   child.stdin.end();
   await ended;
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
 function pause(ms) {

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { redisThroughput } from './preload/redis.mjs';
+import { median } from './parts/median.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const programs = join(root, 'tools', 'bench', 'preload');
@@ -176,12 +177,6 @@ async function benchRedis() {
         `CPU ${us} µs a request ${median(cpu).toFixed(3)}× ${spread(cpu)}${asked}`,
     );
   }
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 function print(line) {
