@@ -73,9 +73,8 @@ async function readAll(log: EventLog, topic: string, wanted: number): Promise<Lo
 describe.skipIf(noKafka)(`while brokers are killed${noKafka ? ` (${noKafka})` : ''}`, () => {
   let cluster: TestCluster;
   const open: EventLog[] = [];
-  const warnings: string[] = [];
   const client = async (): Promise<EventLog> => {
-    const log = await cluster.open({ sessionTimeoutMs: 6_000, onWarning: (line) => void warnings.push(line) });
+    const log = await cluster.open({ sessionTimeoutMs: 6_000 });
     open.push(log);
     return log;
   };
@@ -108,7 +107,6 @@ describe.skipIf(noKafka)(`while brokers are killed${noKafka ? ` (${noKafka})` : 
         const after = [...appending.counts];
         await until('appends with it again', () => appending.counts.every((count, key) => count > after[key]! + 6));
       }
-      if (process.env['W']) console.log(warnings.join('\n'));
       const counts = await appending.stop();
       const total = counts.reduce((sum, count) => sum + count, 0);
       await until('no lag', async () => (await producer.lag(topic, 'g')).every(({ lag }) => lag === 0));
@@ -119,6 +117,40 @@ describe.skipIf(noKafka)(`while brokers are killed${noKafka ? ` (${noKafka})` : 
           .filter((one) => one.key === `k${key}`)
           .map(({ value }) => Number(Buffer.from(value!).toString()));
         expect(numbers).toEqual(Array.from({ length: counts[key]! }, (_, index) => index));
+      }
+    },
+  );
+
+  it(
+    'partitions that changed their leader while it stood still are read on, also when only the group has heard of it',
+    { timeout: 300_000 },
+    async () => {
+      const producer = await client();
+      const topic = 'still';
+      await producer.ensureTopics([{ name: topic, partitions: 6, cleanup: 'delete', retentionMs: 3_600_000 }]);
+      const done = new Map<string, Set<number>>();
+      await consume(await client(), topic, done);
+      let count = 0;
+      const goOn = async (): Promise<void> => {
+        count++;
+        for (let key = 0; key < KEYS; key++) await producer.append([{ topic, key: `k${key}`, value: text(count) }]);
+        await until(`record ${count} of every key`, () =>
+          [...Array(KEYS).keys()].every((key) => done.get(`k${key}`)?.has(count)),
+        );
+      };
+      await goOn();
+      for (const broker of cluster.brokers) {
+        // Longer than the cluster waits for it, shorter than a request may take.
+        broker.pause();
+        await sleep(7_000);
+        broker.resume();
+        await goOn();
+        // A member comes: who leads the group asks for the leaders of the partitions.
+        const other = await client();
+        await consume(other, topic, done);
+        await goOn();
+        await other.close(2_000);
+        await goOn();
       }
     },
   );

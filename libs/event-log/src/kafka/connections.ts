@@ -3,7 +3,7 @@ import { checkServerIdentity, connect as connectTls, type PeerCertificate } from
 import Broker from 'kafkajs/src/broker/index.js';
 import ConnectionPool from 'kafkajs/src/network/connectionPool.js';
 import apiKeys from 'kafkajs/src/protocol/requests/apiKeys.js';
-import { requests } from 'kafkajs/src/protocol/requests/index.js';
+import { requests, type RequestDefinition } from 'kafkajs/src/protocol/requests/index.js';
 import { EventLogError } from '../errors.js';
 import { accessError, reasonOf, type Warn } from './failures.js';
 import type { ResolvedKafkaOptions } from './options.js';
@@ -102,7 +102,7 @@ export class Connections {
       const { attemptTimeoutMs, requestTimeoutMs } = this.#options;
       // To connect, to ask for versions, to log in.
       await inTime(3 * attemptTimeoutMs + LATE_MS, connected(link, api === 'Fetch' ? 1 : 0));
-      const wire = link.broker.lookupRequest(apiKeys[api]!, requests[api]!)(args);
+      const wire = link.broker.lookupRequest(apiKeys[api]!, definitionOf(api))(args);
       const response = {
         decode: decode ? async (payload: Buffer) => decode(payload) : wire.response.decode,
         parse: async (data: unknown) => data,
@@ -179,6 +179,16 @@ export class Connections {
     const reason = new Error('the connection is closed');
     await Promise.all([...this.#links.values()].map((link) => cut(link, reason)));
   }
+}
+
+/**
+ * A Fetch above version 10 is answered by followers as well (KIP-392), without a word by one that has lost its leader:
+ * who has not heard of a new leader would then read on from the old one, and might read nothing.
+ */
+function definitionOf(api: string): RequestDefinition {
+  const definition = requests[api]!;
+  if (api !== 'Fetch') return definition;
+  return { ...definition, versions: definition.versions.filter((version) => Number(version) <= 10) };
 }
 
 /** What there is of one broker: it goes as a whole, and another one takes its place. */

@@ -9,7 +9,7 @@ export interface FetchedPartition {
   batches: Buffer;
 }
 
-/** Reads the answer to a Fetch of version 11. Source: kafka.apache.org/protocol, "Fetch API". */
+/** Reads the answer to a Fetch of version 10. Source: kafka.apache.org/protocol, "Fetch API". */
 export function readFetchAnswer(payload: Buffer): { errorCode: number; partitions: FetchedPartition[] } {
   let at = 4;
   const int16 = (): number => payload.readInt16BE((at += 2) - 2);
@@ -30,8 +30,6 @@ export function readFetchAnswer(payload: Buffer): { errorCode: number; partition
       // Aborted transactions, 16 bytes each; −1 is none.
       const aborted = int32();
       at += Math.max(0, aborted) * 16;
-      // The replica that is preferred for reading.
-      at += 4;
       partitions.push({ topic, partition, errorCode: code, highWatermark, logStart, batches: bytes(int32()) });
     }
   }

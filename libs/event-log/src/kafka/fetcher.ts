@@ -12,6 +12,8 @@ import { refusedTopic, type TopicDirectory } from './topic-directory.js';
 const PARTITION_BYTES = 1024 * 1024;
 const ANSWER_BYTES = 8 * 1024 * 1024;
 const PAUSE = { initialMs: 50, maxMs: 2_000 };
+/** Leaders are asked for again after this time: one that is cut off from the others does not know that it leads no more. */
+const LAYOUT_AGE_MS = 300_000;
 
 export interface FetcherPorts {
   connections: Connections;
@@ -34,11 +36,17 @@ export class Fetcher {
   readonly #ended = new AbortController();
   #refreshing: Promise<void> | undefined;
   #failures = 0;
+  #heardAt = performance.now();
 
   constructor(ports: FetcherPorts) {
     this.#ports = ports;
     // Whatever waits, for each partition and call, listens for the end.
     setMaxListeners(0, this.#ended.signal);
+    // A partition that moved to a broker without a loop would be read by none, if others had asked who leads it.
+    ports.directory.onAnswer(() => {
+      this.#heardAt = performance.now();
+      this.#arrange();
+    });
   }
 
   add(feed: PartitionFeed): void {
@@ -103,6 +111,7 @@ export class Fetcher {
     while (!signal.aborted) {
       const led = [...this.#feeds].filter((feed) => this.#leader(feed) === node);
       if (led.length === 0) break;
+      if (performance.now() - this.#heardAt > LAYOUT_AGE_MS) void this.#refresh();
       const wanting = led.filter((feed) => feed.wantsMore);
       if (wanting.length === 0) await this.#changed.next(signal);
       else await this.#fetch(node, wanting);

@@ -63,7 +63,13 @@ declare module 'kafkajs/src/broker/index.js' {
 }
 
 declare module 'kafkajs/src/protocol/requests/index.js' {
-  export const requests: Readonly<Record<string, object>>;
+  /** The versions of one request that kafkajs can write and read. */
+  export interface RequestDefinition {
+    versions: readonly string[];
+    protocol(choice: { version: number }): (options: object) => object;
+  }
+
+  export const requests: Readonly<Record<string, RequestDefinition>>;
 }
 
 declare module 'kafkajs/src/protocol/requests/apiKeys.js' {

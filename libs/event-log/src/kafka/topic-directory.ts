@@ -26,6 +26,7 @@ export class TopicDirectory {
   readonly #connections: Connections;
   readonly #known = new Map<string, TopicLayout>();
   readonly #asking = new Map<string, Promise<TopicLayout>>();
+  readonly #listeners = new Set<() => void>();
 
   constructor(connections: Connections) {
     this.#connections = connections;
@@ -33,6 +34,11 @@ export class TopicDirectory {
 
   known(topic: string): TopicLayout | undefined {
     return this.#known.get(topic);
+  }
+
+  /** Whoever asks, for whatever reason: everybody who works by the answer is told that there is a new one. */
+  onAnswer(listener: () => void): void {
+    this.#listeners.add(listener);
   }
 
   /** Takes over what another part of the log knows, so that it need not be asked again. */
@@ -79,6 +85,7 @@ export class TopicDirectory {
     if (leaders.length === 0) throw new ProtocolError(Code.LeaderNotAvailable, 'Metadata', topic);
     const layout = { leaders };
     this.#known.set(topic, layout);
+    for (const listener of this.#listeners) listener();
     return layout;
   }
 }
