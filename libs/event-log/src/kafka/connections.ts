@@ -1,11 +1,12 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { checkServerIdentity, connect as connectTls, type PeerCertificate } from 'node:tls';
 import Broker from 'kafkajs/src/broker/index.js';
-import ConnectionPool from 'kafkajs/src/network/connectionPool.js';
+import ConnectionPool, { type RequestQueue } from 'kafkajs/src/network/connectionPool.js';
 import apiKeys from 'kafkajs/src/protocol/requests/apiKeys.js';
 import { requests, type RequestDefinition } from 'kafkajs/src/protocol/requests/index.js';
 import { EventLogError } from '../errors.js';
 import { accessError, reasonOf, type Warn } from './failures.js';
+import { guardFrames } from './frame-guard.js';
 import type { ResolvedKafkaOptions } from './options.js';
 
 /** Where a broker listens. */
@@ -99,16 +100,13 @@ export class Connections {
     let link = this.#links.get(name);
     if (!link) this.#links.set(name, (link = this.#create(address)));
     try {
-      const { attemptTimeoutMs, requestTimeoutMs } = this.#options;
-      // To connect, to ask for versions, to log in.
-      await inTime(3 * attemptTimeoutMs + LATE_MS, connected(link, api === 'Fetch' ? 1 : 0));
+      await connected(link, api === 'Fetch' ? 1 : 0);
       const wire = link.broker.lookupRequest(apiKeys[api]!, definitionOf(api))(args);
       const response = {
         decode: decode ? async (payload: Buffer) => decode(payload) : wire.response.decode,
         parse: async (data: unknown) => data,
       };
-      const allowed = Math.max(requestTimeoutMs, wire.requestTimeout ?? 0) + LATE_MS;
-      return (await inTime(allowed, link.broker.connectionPool.send({ ...wire, response }))) as Answer;
+      return (await link.broker.connectionPool.send({ ...wire, response })) as Answer;
     } catch (error) {
       // A broker that does not answer in time would let every later request wait as long.
       if (this.#links.get(name) === link) this.#links.delete(name);
@@ -141,6 +139,7 @@ export class Connections {
       instrumentationEmitter: null,
       reauthenticationThreshold: 10_000,
     });
+    for (const { requestQueue } of connectionPool.pool) restQuietly(requestQueue);
     const broker = new Broker({
       connectionPool,
       logger: silent,
@@ -165,6 +164,7 @@ export class Connections {
           onConnect,
         )
       : connectPlain({ host, port }, onConnect);
+    guardFrames(socket);
     socket.setKeepAlive(true, 30_000);
     socket.setNoDelay(true);
     sockets.add(socket);
@@ -207,19 +207,15 @@ function connected({ broker, connecting }: Link, lane: 0 | 1): Promise<unknown> 
     .finally(() => (connecting[lane] = undefined)));
 }
 
-/** Beyond kafkajs's own timeouts, which end with the connection: who waits on one that was cut would wait for ever. */
-const LATE_MS = 5_000;
-
-async function inTime<T>(ms: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`nothing came for ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/**
+ * kafkajs looks every millisecond, for as long as the connection lives, whether a request waits for a broker's quota:
+ * a thousand wake-ups a second on each socket. Here it looks while one waits.
+ */
+function restQuietly(queue: RequestQueue): void {
+  const look = queue.scheduleCheckPendingRequests.bind(queue);
+  queue.scheduleCheckPendingRequests = () => {
+    if (queue.pending.length > 0) look();
+  };
 }
 
 function cut(link: Link, reason: Error): Promise<void> {

@@ -4,14 +4,17 @@ import { Fetcher } from './fetcher.js';
 import { PartitionFeed } from './partition-feed.js';
 import { TopicDirectory } from './topic-directory.js';
 
-/** Brokers that answer every fetch, a moment later, with nothing; `leaders` is what they say when they are asked. */
-function fakeBrokers(leaders: number[]) {
+/**
+ * Brokers that answer every fetch, a moment later, with the beginning of a batch of so many bytes; `leaders` is what they
+ * say when they are asked.
+ */
+function fakeBrokers(leaders: number[], bytes = 0) {
   const fetches: { node: number; partitions: number[] }[] = [];
   const connections = {
     async ask(node: number, _: string, { topics }: { topics: { partitions: { partition: number }[] }[] }) {
       fetches.push({ node, partitions: topics[0]!.partitions.map(({ partition }) => partition).sort() });
       await new Promise((resolve) => setTimeout(resolve, 2));
-      return { errorCode: 0, partitions: [] };
+      return { errorCode: 0, partitions: [{ topic: 't', partition: 0, errorCode: 0, batches: Buffer.alloc(bytes) }] };
     },
     askAny: async () => ({
       brokers: [],
@@ -37,7 +40,8 @@ describe('the fetcher', () => {
     await fetcher?.stopped();
   });
 
-  async function start({ connections, leaders }: ReturnType<typeof fakeBrokers>): Promise<TopicDirectory> {
+  async function start(brokers: ReturnType<typeof fakeBrokers>, fetchPauseMs = 1): Promise<TopicDirectory> {
+    const { connections, leaders } = brokers;
     const directory = new TopicDirectory(connections);
     await directory.refresh('t');
     fetcher = new Fetcher({
@@ -45,6 +49,7 @@ describe('the fetcher', () => {
       directory,
       topic: 't',
       fetchWaitMs: 1,
+      fetchPauseMs,
       onOutOfRange: async () => {},
       onUnreadable: () => {},
       onFatal: (error) => expect.fail(error.message),
@@ -80,5 +85,17 @@ describe('the fetcher', () => {
     expect(brokers.fetches.every(({ node }) => node === 1)).toBe(true);
     await vi.advanceTimersByTimeAsync(200_000);
     expect(brokers.fetches.at(-1)).toEqual({ node: 2, partitions: [0] });
+  });
+
+  it.each([
+    { what: 'few records is left alone for a while', bytes: 2_000, atMost: 20, atLeast: 15 },
+    { what: 'much to tell is asked on at once', bytes: 1_000_000, atMost: 500, atLeast: 400 },
+  ])('a broker that had $what', async ({ bytes, atMost, atLeast }) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const brokers = fakeBrokers([1], bytes);
+    await start(brokers, 50);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(brokers.fetches.length).toBeLessThanOrEqual(atMost + 1);
+    expect(brokers.fetches.length).toBeGreaterThanOrEqual(atLeast);
   });
 });

@@ -11,6 +11,8 @@ import { refusedTopic, type TopicDirectory } from './topic-directory.js';
 
 const PARTITION_BYTES = 1024 * 1024;
 const ANSWER_BYTES = 8 * 1024 * 1024;
+/** An answer with less than this is followed by a pause: it costs reader and broker as much as one that is full. */
+const LITTLE_BYTES = 256 * 1024;
 const PAUSE = { initialMs: 50, maxMs: 2_000 };
 /** Leaders are asked for again after this time: one that is cut off from the others does not know that it leads no more. */
 const LAYOUT_AGE_MS = 300_000;
@@ -20,6 +22,7 @@ export interface FetcherPorts {
   directory: TopicDirectory;
   topic: string;
   fetchWaitMs: number;
+  fetchPauseMs: number;
   /** The position is not in the log; `feed.seeking` is set until the answer resolves. */
   onOutOfRange(feed: PartitionFeed): Promise<void>;
   onUnreadable(records: number): void;
@@ -114,12 +117,16 @@ export class Fetcher {
       if (performance.now() - this.#heardAt > LAYOUT_AGE_MS) void this.#refresh();
       const wanting = led.filter((feed) => feed.wantsMore);
       if (wanting.length === 0) await this.#changed.next(signal);
-      else await this.#fetch(node, wanting);
+      else {
+        const bytes = await this.#fetch(node, wanting);
+        if (bytes > 0 && bytes < LITTLE_BYTES) await sleep(this.#ports.fetchPauseMs, signal);
+      }
     }
     this.#loops.delete(node);
   }
 
-  async #fetch(node: number, feeds: readonly PartitionFeed[]): Promise<void> {
+  /** One request; gives the bytes of the batches that were answered, 0 when it failed. */
+  async #fetch(node: number, feeds: readonly PartitionFeed[]): Promise<number> {
     const { connections, topic, fetchWaitMs, warn } = this.#ports;
     const asked = new Map(feeds.map((feed) => [feed.partition, { feed, from: feed.position }]));
     try {
@@ -133,18 +140,25 @@ export class Fetcher {
         partitions: FetchedPartition[];
       } & Record<string, unknown>;
       let trouble = answer.errorCode !== Code.None;
+      let bytes = 0;
       for (const fetched of answer.partitions) {
+        bytes += fetched.batches.length;
         const one = asked.get(fetched.partition);
         if (one && this.#feeds.has(one.feed) && one.feed.position === one.from)
           trouble = this.#take(one.feed, fetched) || trouble;
       }
       if (trouble) await this.#refresh();
       else this.#failures = 0;
+      return bytes;
     } catch (error) {
-      if (this.#ended.signal.aborted) return;
-      if (error instanceof EventLogError && error.code === 'EVENT_LOG_ACCESS') return this.#ports.onFatal(error);
+      if (this.#ended.signal.aborted) return 0;
+      if (error instanceof EventLogError && error.code === 'EVENT_LOG_ACCESS') {
+        this.#ports.onFatal(error);
+        return 0;
+      }
       warnUnlessAway(warn, error, `Kafka: ${topic} is not read`, `fetch of ${topic}`);
       await this.#refresh();
+      return 0;
     }
   }
 

@@ -130,6 +130,7 @@ export class KafkaSubscription implements Subscription {
       directory,
       topic: this.#topic,
       fetchWaitMs: kafka.fetchWaitMs,
+      fetchPauseMs: kafka.fetchPauseMs,
       onOutOfRange: (feed) => this.#findPlace(feed),
       onUnreadable: onDropped,
       onFatal: (error) => this.#die(error),

@@ -18,8 +18,15 @@ declare module 'kafkajs/src/network/connectionPool.js' {
     logResponseError?: boolean;
   }
 
+  /** Requests of one socket: those that are under way, and those that wait because the broker asked for a pause. */
+  export interface RequestQueue {
+    readonly pending: readonly unknown[];
+    scheduleCheckPendingRequests(): void;
+  }
+
   /** Two sockets to one broker: one that fetches, one for everything else. */
   export default class ConnectionPool {
+    readonly pool: readonly { readonly requestQueue: RequestQueue }[];
     constructor(options: {
       host: string;
       port: number;

@@ -45,6 +45,11 @@ export interface KafkaEventLogOptions {
   heartbeatMs?: number;
   /** How long a broker waits for records before it answers that there are none. Default 250. */
   fetchWaitMs?: number;
+  /**
+   * How long a broker that had few records is left alone before it is asked for more. Default 50: many hosts that send a
+   * little each then cost about as much as few that send much.
+   */
+  fetchPauseMs?: number;
   /** Delays between the tries of a failing handler. Default 100 ms doubling up to 10,000 ms. */
   retry?: BackoffOptions;
   /** Told of what went wrong and was dealt with, one line each. */
@@ -72,6 +77,7 @@ export function resolveKafkaOptions(given: KafkaEventLogOptions): ResolvedKafkaO
     commitIntervalMs: 1_000,
     heartbeatMs: Math.min(1_000, Math.ceil(sessionTimeoutMs / 5)),
     fetchWaitMs: 250,
+    fetchPauseMs: 50,
     rebalanceTimeoutMs: 10_000,
     retry: { initialMs: 100, maxMs: 10_000 },
     onWarning: () => {},
@@ -95,6 +101,7 @@ const NUMBERS = [
   'commitIntervalMs',
   'heartbeatMs',
   'fetchWaitMs',
+  'fetchPauseMs',
   'sessionTimeoutMs',
   'rebalanceTimeoutMs',
 ] as const;
