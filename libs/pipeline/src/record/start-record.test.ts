@@ -232,6 +232,37 @@ describe('the record stage', { timeout: 120_000 }, () => {
     await expectExactly(chunks);
   });
 
+  it('writes the other topics while history does not take one of them', async () => {
+    let broken = true;
+    let refused = 0;
+    const write: History['write'] = (blocks, options) => {
+      if (!broken || !blocks.some(({ table }) => table === 'findings')) return test.history.write(blocks, options);
+      refused++;
+      return Promise.reject(new HistoryError('HISTORY_UNAVAILABLE', 'this table is not there', true));
+    };
+    await start({ history: { ...test.history, write } });
+    const findings = Array.from({ length: 12 }, (_, index): Finding => {
+      const subject = `stuck-${index}/b/1/1`;
+      return { ...FINDING, id: `stuck-${index}`, subject, at: Date.now(), openedAt: Date.now() };
+    });
+    for (const finding of findings) {
+      const before = refused;
+      await log.append([{ topic: Topic.Findings, key: finding.subject, ...encodeFindingRecord(finding) }]);
+      await until(() => expect(refused).toBeGreaterThan(before));
+    }
+    const chunks = simulate('goes-on', 10, 21);
+    await log.append(chunks.map(toRecord));
+    await until(async () => {
+      for (const { lag } of await log.lag(Topic.Samples, 'record')) expect(lag).toBe(0);
+    });
+    await expectExactly(chunks);
+    broken = false;
+    await caughtUp();
+    for (const finding of findings) {
+      await expect(test.history.finding(finding.id)).resolves.toMatchObject({ finding });
+    }
+  });
+
   it('puts damaged records aside, and writes those around them once although it dies between', async () => {
     const chunks = simulate('damaged', 20, 11);
     const records = chunks.map(toRecord);

@@ -15,7 +15,7 @@ export interface RecordDeps {
   registry: Registry;
   /** A record waits no longer than this for others of its topic, milliseconds. Default 1,000. */
   flushMs?: number;
-  /** Inserts under way at once. Default 2. */
+  /** Inserts of one topic under way at once. Default 2. */
   concurrency?: number;
   /** Between tries while history is away. Default 200 ms doubling up to 10,000 ms. */
   retry?: { initialMs: number; maxMs: number };
@@ -81,11 +81,14 @@ function subscribeAll(deps: RecordDeps, writers: Set<PartitionWriter>): Promise<
     pendingBytes: sum(writers, ({ pendingBytes }) => pendingBytes),
     failing: sum(writers, ({ failure }) => (failure ? 1 : 0)),
   }));
-  const limiter = createLimiter(deps.concurrency ?? DEFAULT_CONCURRENCY);
   const { flushMs = DEFAULT_FLUSH_MS, retry = DEFAULT_RETRY } = deps;
   const writerDeps = (topic: RecordTopic): PartitionWriterDeps => ({
     ...{ topic, history, logger, metrics, retry, flushMs },
-    gatherer: createGatherer({ topic, history, logger, metrics, limiter }),
+    // Each topic has turns of its own: what history does not take of one holds up none of the others.
+    gatherer: createGatherer({
+      ...{ topic, history, logger, metrics },
+      limiter: createLimiter(deps.concurrency ?? DEFAULT_CONCURRENCY),
+    }),
     ...(checkpoint && { checkpoint: (name: Checkpoint) => checkpoint(topic.topic, name) }),
   });
   return RECORD_TOPICS.map((topic) => {
