@@ -78,7 +78,9 @@ async function connect(connections: Connections, options: ResolvedKafkaOptions):
 
 /** A broker that hangs up, or listens and says nothing, may want to be spoken to in another way. */
 function hint(error: unknown, { tls, sasl }: ResolvedKafkaOptions): string {
-  if (error !== undefined && !/clos|ECONNRESET|socket|timed out|timeout/i.test(reasonOf(error))) return '';
+  if (error !== undefined && !/clos|ECONNRESET|socket|timed out|timeout|does not speak Kafka/i.test(reasonOf(error))) {
+    return '';
+  }
   const ways = [
     tls ? 'does not speak TLS there (kafka.tls false)' : 'wants TLS (kafka.tls true)',
     ...(sasl ? [] : ['wants a password (kafka.mechanism)']),
