@@ -32,10 +32,17 @@ const FLAGS = ['--max-semi-space-size=32'];
 const directory = mkdtempSync(join(tmpdir(), 'tidemark-bench-kafka-'));
 const parts = [];
 
+// A broker and an engine that are left behind would compute beside whatever is measured next.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void end().then(() => process.exit(130)));
+
 try {
   await run();
 } finally {
-  for (const part of parts.reverse()) await part.stop();
+  await end();
+}
+
+async function end() {
+  for (const part of parts.splice(0).reverse()) await part.stop();
   rmSync(directory, { recursive: true, force: true });
 }
 
