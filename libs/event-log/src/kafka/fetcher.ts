@@ -204,7 +204,6 @@ function fetchRequest(topic: string, asked: ReadonlyMap<number, { from: number }
     maxWaitTime,
     minBytes: 1,
     maxBytes: ANSWER_BYTES,
-    rackId: '',
     topics: [{ topic, partitions: [...partitions.slice(turn), ...partitions.slice(0, turn)] }],
   };
 }
