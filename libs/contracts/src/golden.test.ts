@@ -8,7 +8,8 @@ import { decodeControlRecord, encodeControlRecord } from './control-record.js';
 import { decompress, ENCODING_HEADER } from './encoding.js';
 import { decodeFindingRecord, encodeFindingRecord } from './finding.js';
 import { decodeNodeRecord, encodeNodeRecord } from './node-record.js';
-import { decodeSampleChunk, encodeSampleChunk, type EncodedRecord } from './sample-chunk.js';
+import { FORMAT_HEADER, PACKED_FORMAT } from './packed-chunk.js';
+import { decodeSampleChunk, encodeSampleChunk, type EncodedRecord, type SampleChunk } from './sample-chunk.js';
 
 /*
  * The files in testdata are records as version 1 wrote them. They are never written anew: a build that cannot read
@@ -22,13 +23,18 @@ const contracts: {
   decode: (value: Uint8Array, headers: Headers) => never;
   encode: (record: never) => EncodedRecord;
 }[] = [
-  { name: 'sample-chunk.v1', decode: decodeSampleChunk as never, encode: encodeSampleChunk },
+  { name: 'sample-chunk.v1', decode: decodeSampleChunk as never, encode: asJson },
   { name: 'node-record.v1', decode: decodeNodeRecord as never, encode: encodeNodeRecord },
   { name: 'finding.v1', decode: decodeFindingRecord as never, encode: encodeFindingRecord },
   { name: 'acknowledgement.v1', decode: decodeFindingRecord as never, encode: encodeFindingRecord },
   { name: 'trace-request.v1', decode: decodeControlRecord as never, encode: encodeControlRecord },
   { name: 'trace-status.v1', decode: decodeControlRecord as never, encode: encodeControlRecord },
 ];
+
+/** How chunks were written before they were packed, and are where they cannot be. */
+function asJson(chunk: never): EncodedRecord {
+  return { value: Buffer.from(JSON.stringify(chunk)), headers: {} };
+}
 
 function golden(file: string): Buffer {
   return readFileSync(join(import.meta.dirname, '..', 'testdata', file));
@@ -66,5 +72,21 @@ describe('allocation-chunk.v1', () => {
   test('is written as the very bytes that were once written', () => {
     const { value, headers } = encodeAllocationChunk(chunk);
     expect(Buffer.compare(decompress(value, headers[ENCODING_HEADER]), bytes)).toBe(0);
+  });
+});
+
+describe('sample-chunk.v1, packed', () => {
+  const bytes = golden('sample-chunk.v1.columns');
+  const headers = { [FORMAT_HEADER]: PACKED_FORMAT };
+  const chunk = JSON.parse(golden('sample-chunk.v1.json').toString()) as SampleChunk;
+
+  test('is read from the bytes that were once written', () => {
+    expect(decodeSampleChunk(bytes, headers)).toEqual(chunk);
+  });
+
+  test('is written as the very bytes that were once written', () => {
+    const { value, headers: written } = encodeSampleChunk(chunk);
+    expect(written).toMatchObject(headers);
+    expect(Buffer.compare(decompress(value, written[ENCODING_HEADER]), bytes)).toBe(0);
   });
 });

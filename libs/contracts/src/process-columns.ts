@@ -1,3 +1,6 @@
+/** A chunk never has more rows than this: a larger round is cut into parts. */
+export const MAX_CHUNK_ROWS = 20_000;
+
 /**
  * The numeric figures of one process, in the order of their columns.
  *

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ENCODING_HEADER } from './encoding.js';
 import { ContractError } from './errors.js';
 import type { NodeId } from './ids.js';
+import { FORMAT_HEADER, PACKED_FORMAT } from './packed-chunk.js';
 import { PROCESS_NUMBERS, type ProcessColumns } from './process-columns.js';
 import { decodeSampleChunk, encodeSampleChunk, MAX_CHUNK_ROWS, type SampleChunk } from './sample-chunk.js';
 
@@ -254,6 +255,119 @@ describe('a sample chunk', () => {
         }
       }),
       { numRuns: 500 },
+    );
+  });
+
+  const packed = encodeSampleChunk({
+    ...EMPTY,
+    procs: { pid: [1, 2], start: [3, 4], state: ['R', null], rss: [4096, null] },
+  });
+  /** The same bytes, put together by hand: `state` is bit 0, `rss` bit 10. */
+  const byHand = (change: object = {}): Buffer => {
+    const fields = {
+      ...{ v: 1, node: 'n', boot: 'b', run: 'r', seq: 0, at: EMPTY.at, keyframe: 1, part: 0, parts: 1, rows: 2 },
+      ...{ columns: 0b100_0000_0001, json: '{"system":{}}', pid: [4, 2, 2], start: [4, 6, 2], state: [1, 1, 0x52] },
+      ...{ rss: [3, 1, 1], behind: [] },
+      ...change,
+    };
+    const varint = (value: number): number[] =>
+      value < 128 ? [value] : [(value % 128) | 128, ...varint(Math.floor(value / 128))];
+    return Buffer.from(
+      Object.values(fields).flatMap((field) => {
+        if (typeof field === 'number') return varint(field);
+        return typeof field === 'string' ? [...varint(field.length), ...Buffer.from(field, 'latin1')] : field;
+      }),
+    );
+  };
+
+  test('packed is what the description of its bytes says', () => {
+    expect(Buffer.from(packed.value)).toEqual(byHand());
+  });
+
+  test('is packed, and read the same from its JSON', () => {
+    expect(packed.headers).toEqual({ [ENCODING_HEADER]: 'identity', [FORMAT_HEADER]: PACKED_FORMAT });
+    fc.assert(
+      fc.property(chunk, (one) => {
+        const { value, headers } = encodeSampleChunk(one);
+        expect(headers[FORMAT_HEADER]).toBe(PACKED_FORMAT);
+        expect(decodeSampleChunk(value, headers)).toEqual(decodeJson(one));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test.each([
+    ['with a negative cell', { pid: [1], start: [1], rss: [-1] }],
+    ['with a short column', { pid: [1, 2], start: [1, 2], rss: [1] }],
+    ['with a column that nobody knows', { pid: [1], start: [1], extra: [1] }],
+    ['with a column that all objects have', { pid: [1], start: [1], constructor: [1] }],
+    ['with a state of many letters', { pid: [1], start: [1], state: ['SLEEPING'] }],
+  ])('%s is left as JSON', (_, procs) => {
+    const { headers } = encodeSampleChunk({ ...EMPTY, procs });
+    expect(headers).not.toHaveProperty(FORMAT_HEADER);
+  });
+
+  test.each([
+    ['of a format that nobody knows', packed.value, 'rows', /^CONTRACT_ENCODING: record format "rows" is unknown/],
+    ['with more rows than a chunk has', byHand({ rows: 20_001 }), undefined, /rows .* is 20001, the most is 20000/],
+    ['with more rows than bytes', byHand({ rows: 20_000 }), undefined, /pid cannot be read: it is cut off/],
+    [
+      'with more columns than there can be',
+      byHand({ columns: 2 ** 31 }),
+      undefined,
+      /columns .* the most is 2147483647/,
+    ],
+    ['with a column too few', byHand({ columns: 1 }), undefined, /goes on behind/],
+    ['with a column too many', byHand({ columns: 0b100_0000_0011 }), undefined, /rss cannot be read: it is cut off/],
+    ['with a pid that is null', byHand({ pid: [5, 3, 2, 2] }), undefined, /pid cannot be read: its flags are 5/],
+    ['with something behind', byHand({ behind: [0] }), undefined, /goes on behind/],
+    ['of another version', byHand({ v: 2 }), undefined, /^CONTRACT_VERSION/],
+    ['of a wrong node', byHand({ node: '../x' }), undefined, /node must be a node id/],
+    ['of a node that is too long', byHand({ node: 'n'.repeat(300) }), undefined, /node must be a node id/],
+    ['of a part that cannot be', byHand({ part: 1 }), undefined, /part must be below parts/],
+    ['with half a keyframe', byHand({ keyframe: 2 }), undefined, /keyframe .* is 2, the most is 1/],
+    ['without a system', byHand({ json: '{}' }), undefined, /system must be an object/],
+    ['with JSON of null', byHand({ json: 'null' }), undefined, /JSON must be an object, found null/],
+    ['with JSON that is none', byHand({ json: '{' }), undefined, /^CONTRACT_NOT_JSON/],
+    ['with facts that are none', byHand({ json: '{"facts":7,"system":{}}' }), undefined, /facts must be an object/],
+    ['without bytes', Buffer.alloc(0), undefined, /version cannot be read: it is cut off/],
+    ['that ends in its node', byHand().subarray(0, 2), undefined, /node cannot be read: it is cut off/],
+  ])('packed %s is refused', (_, value, format = PACKED_FORMAT, message) => {
+    let said = '';
+    try {
+      decodeSampleChunk(Buffer.from(value), { [FORMAT_HEADER]: format });
+    } catch (error) {
+      said = `${(error as ContractError).code}: ${(error as ContractError).message}`;
+    }
+    expect(said).toMatch(message);
+  });
+
+  test('packed with columns that a newer build adds is read without them', () => {
+    const columns = 0b100_0000_0001 | (1 << 22) | (1 << 30);
+    const newer = byHand({ columns, behind: [0, 7, 8, 1, 2, 9] });
+    const { procs } = decodeSampleChunk(newer, { [FORMAT_HEADER]: PACKED_FORMAT });
+    expect(procs).toEqual({ pid: [1, 2], start: [3, 4], state: ['R', null], rss: [4096, null] });
+  });
+
+  test('packed with more JSON than this build knows is read all the same, and nothing of it replaces what is packed', () => {
+    const newer = byHand({ json: '{"system":{},"node":"other","procs":{},"__proto__":{"v":9},"addedLater":[1]}' });
+    const read = decodeSampleChunk(newer, { [FORMAT_HEADER]: PACKED_FORMAT });
+    expect(read).toEqual(decodeSampleChunk(byHand(), { [FORMAT_HEADER]: PACKED_FORMAT }));
+  });
+
+  test('packed and damaged anywhere is another chunk that keeps the contract, or refused', () => {
+    fc.assert(
+      fc.property(fc.nat(packed.value.byteLength - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
+        const damaged = Buffer.from(packed.value);
+        damaged[at]! ^= change;
+        try {
+          const read = decodeSampleChunk(damaged, packed.headers);
+          expect(decodeJson(read)).toEqual(JSON.parse(JSON.stringify(read)));
+        } catch (error) {
+          expect(error).toBeInstanceOf(ContractError);
+        }
+      }),
+      { numRuns: 3_000 },
     );
   });
 });

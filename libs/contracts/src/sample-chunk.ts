@@ -1,16 +1,22 @@
 import { createDecodedBytes } from './decoded.js';
-import { compress, ENCODING_HEADER, parseRecordJson } from './encoding.js';
+import { compress, decompress, ENCODING_HEADER, parsePlainJson } from './encoding.js';
 import { ContractError, describeValue } from './errors.js';
 import { isBootId, isNodeId, type NodeId } from './ids.js';
-import { PROCESS_NUMBERS, type ExitColumns, type FactColumns, type ProcessColumns } from './process-columns.js';
+import { FORMAT_HEADER, packChunk, PACKED_FORMAT, unpackChunk } from './packed-chunk.js';
+import {
+  MAX_CHUNK_ROWS,
+  PROCESS_NUMBERS,
+  type ExitColumns,
+  type FactColumns,
+  type ProcessColumns,
+} from './process-columns.js';
 import { checkSystemSample } from './system-sample-check.js';
 import { MAX_TIME } from './time.js';
 import type { SystemSample } from './system-sample.js';
 
 export const SAMPLE_CHUNK_VERSION = 1;
 
-/** A chunk never has more rows than this: a larger round is cut into parts. */
-export const MAX_CHUNK_ROWS = 20_000;
+export { MAX_CHUNK_ROWS };
 
 /** A round never has more parts than this: consumers may wait for all of them. */
 export const MAX_CHUNK_PARTS = 1_000;
@@ -46,10 +52,11 @@ export interface EncodedRecord {
   headers: Record<string, string>;
 }
 
-/** A chunk as a record of `mem.samples.v1`: columnar JSON, compressed. */
+/** A chunk as a record of `mem.samples.v1`: see `packed-chunk.ts`, compressed when it is worth it. */
 export function encodeSampleChunk(chunk: SampleChunk): EncodedRecord {
-  const { value, encoding } = compress(Buffer.from(JSON.stringify(chunk)));
-  return { value, headers: { [ENCODING_HEADER]: encoding } };
+  const packed = packChunk(chunk);
+  const { value, encoding } = compress(packed ?? Buffer.from(JSON.stringify(chunk)));
+  return { value, headers: { [ENCODING_HEADER]: encoding, ...(packed && { [FORMAT_HEADER]: PACKED_FORMAT }) } };
 }
 
 const decoded = createDecodedBytes<SampleChunk>();
@@ -61,14 +68,31 @@ const decoded = createDecodedBytes<SampleChunk>();
 export function decodeSampleChunk(value: Uint8Array, headers: Readonly<Record<string, string>> = {}): SampleChunk {
   const known = decoded.get(value);
   if (known) return known;
-  const chunk = checkSampleChunk(parseRecordJson(value, headers[ENCODING_HEADER]));
+  const chunk = decodeAs(headers[FORMAT_HEADER], decompress(value, headers[ENCODING_HEADER]));
   decoded.set(value, chunk);
   return chunk;
 }
 
+function decodeAs(format: string | undefined, plain: Uint8Array): SampleChunk {
+  if (format === undefined) return checkSampleChunk(parsePlainJson(plain));
+  if (format === PACKED_FORMAT) {
+    const chunk = unpackChunk(plain);
+    checkHead(chunk);
+    return chunk as unknown as SampleChunk;
+  }
+  throw new ContractError('CONTRACT_ENCODING', `record format ${JSON.stringify(format.slice(0, 40))} is unknown`);
+}
+
 /** Narrows parsed JSON to a chunk, or throws ContractError naming the field. */
 export function checkSampleChunk(json: unknown): SampleChunk {
-  const chunk = object(json, 'chunk') as Partial<SampleChunk>;
+  const chunk = object(json, 'chunk');
+  checkHead(chunk);
+  checkProcesses(object(chunk['procs'], 'procs'));
+  return chunk as unknown as SampleChunk;
+}
+
+/** The same of all but the rows of processes. */
+function checkHead(chunk: Partial<SampleChunk>): void {
   if (chunk.v !== SAMPLE_CHUNK_VERSION) {
     throw new ContractError(
       'CONTRACT_VERSION',
@@ -86,11 +110,9 @@ export function checkSampleChunk(json: unknown): SampleChunk {
   count(chunk.parts, 'parts');
   if ((chunk.parts as number) > MAX_CHUNK_PARTS) shape('parts', `at most ${MAX_CHUNK_PARTS}`, chunk.parts);
   if ((chunk.part as number) >= (chunk.parts as number)) shape('part', 'below parts', chunk.part);
-  checkProcesses(object(chunk.procs, 'procs'));
   checkFacts(object(chunk.facts, 'facts'));
   checkExits(object(chunk.exits, 'exits'));
   checkSystemSample(object(chunk.system, 'system'));
-  return chunk as SampleChunk;
 }
 
 type Columns = Record<string, unknown>;

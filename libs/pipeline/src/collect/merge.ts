@@ -16,7 +16,7 @@ import { STATE_CHANGED, type ProcessState } from './process-state.js';
 
 /** A record of a chunk stays below this, so that every log takes it (Kafka's default limit is 1 MiB). */
 export const MAX_VALUE_BYTES = 900_000;
-/** JSON of one part, about; it compresses at least threefold as a rule. */
+/** JSON of one part, about; packed and compressed it is less than a third of that as a rule. */
 const PART_JSON_BYTES = 3_000_000;
 /** JSON of a row in a keyframe and in any other chunk, about. */
 const KEYFRAME_ROW_BYTES = 200;

@@ -1,0 +1,161 @@
+import { parsePlainJson } from './encoding.js';
+import { ContractError, describeValue } from './errors.js';
+import { isBootId, isNodeId } from './ids.js';
+import { packColumn, packedColumnBound, PackedReader, packVarint } from './packed-columns.js';
+import {
+  MAX_CHUNK_ROWS,
+  type Cell,
+  type ExitColumns,
+  type FactColumns,
+  type ProcessColumns,
+} from './process-columns.js';
+import type { SampleChunk } from './sample-chunk.js';
+
+/** Name of the record header that says how the value is written; without it, it is JSON. */
+export const FORMAT_HEADER = 'format';
+export const PACKED_FORMAT = 'columns';
+
+/** A letter goes as its code. */
+const STATE = 'state';
+/** Each has the bit of its place: new ones come last, and none ever goes. */
+const COLUMNS = [
+  ...[
+    STATE,
+    'ppid',
+    'pgrp',
+    'session',
+    'threads',
+    'utime',
+    'stime',
+    'minflt',
+    'majflt',
+    'vms',
+    'rss',
+    'shared',
+    'text',
+  ],
+  ...['data', 'lib', 'dirty', 'rssAnon', 'rssFile', 'rssShmem', 'swap', 'pss', 'uss'],
+] as const;
+/** For what newer builds add. */
+const MOST_COLUMNS = 31;
+
+const MAX_STATE = 0xffff;
+const MAX_PID = 0xffff_ffff;
+
+// One for all chunks that have none: nobody changes a decoded chunk.
+const NO_FACTS: FactColumns = {
+  ...{ pid: [], start: [], startedAt: [], program: [], commandLine: [], uid: [], gid: [], user: [], cgroup: [] },
+  service: [],
+};
+const NO_EXITS: ExitColumns = { pid: [], start: [] };
+
+/** Bytes of the version, three ids, seven numbers and their lengths, at most. */
+const HEAD_BOUND = 1 + (253 + 64 + 64 + 3 * 8) + 8 * 8;
+
+let scratch = Buffer.alloc(64 * 1024);
+
+/**
+ * Numbers are varints, texts and JSON have their length before them: version, node, boot, run, seq, at, keyframe (0 or 1),
+ * part, parts, rows, columns (a bit each, see `COLUMNS`), what else there is as JSON (facts and exits only when they have
+ * rows), then the columns pid and start, and those that the bits name, in the order of their bits; see
+ * `packed-columns.ts`. Undefined for a chunk that does not fit in: its JSON says better what is wrong with it.
+ */
+export function packChunk(chunk: SampleChunk): Uint8Array | undefined {
+  const { v, node, boot, run, seq, at: time, keyframe, part, parts, procs, facts, exits, system } = chunk;
+  const rows = procs.pid.length;
+  const present = presentColumns(procs);
+  const numbers = [seq, time, keyframe ? 1 : 0, part, parts, rows, present ?? NaN];
+  if (!numbers.every((value) => Number.isSafeInteger(value) && value >= 0)) return undefined;
+  if (v !== 1 || !isNodeId(node) || !isBootId(boot) || !isBootId(run)) return undefined;
+  const more = { ...(facts.pid.length > 0 && { facts }), ...(exits.pid.length > 0 && { exits }), system };
+  const json = Buffer.from(JSON.stringify(more));
+  const bound = HEAD_BOUND + json.length + (2 + COLUMNS.length) * packedColumnBound(rows);
+  if (scratch.length < bound) scratch = Buffer.alloc(bound);
+  let at = packVarint(v, scratch, 0);
+  for (const text of [node, boot, run]) {
+    at = packVarint(text.length, scratch, at);
+    at += scratch.write(text, at, 'latin1');
+  }
+  for (const value of numbers) at = packVarint(value, scratch, at);
+  at = packVarint(json.length, scratch, at);
+  at += json.copy(scratch, at);
+  for (const [cells, steps] of columnsOf(procs)) {
+    const end = cells.length === rows ? packColumn(cells, steps, scratch, at) : undefined;
+    if (end === undefined) return undefined;
+    at = end;
+  }
+  return Buffer.from(scratch.subarray(0, at));
+}
+
+/** The bits of the columns that there are; undefined when one is not known here. */
+function presentColumns(procs: ProcessColumns): number | undefined {
+  let bits = 0;
+  for (const name of Object.keys(procs)) {
+    if (name === 'pid' || name === 'start') continue;
+    const place = COLUMNS.indexOf(name as (typeof COLUMNS)[number]);
+    if (place < 0) return undefined;
+    if (procs[name as 'rss'] !== undefined) bits |= 1 << place;
+  }
+  return bits;
+}
+
+/** In their order, with whether steps are shorter: what names a process ascends, mostly. */
+function* columnsOf(procs: ProcessColumns): Generator<[cells: readonly Cell[], steps: boolean]> {
+  yield [procs.pid, true];
+  yield [procs.start, true];
+  for (const name of COLUMNS) {
+    if (procs[name] === undefined) continue;
+    if (name !== STATE) yield [procs[name], false];
+    else yield [procs[name].map((letter) => (letter === null ? null : codeOf(letter))), false];
+  }
+}
+
+function codeOf(letter: string): number {
+  return letter.length === 1 ? letter.charCodeAt(0) : NaN;
+}
+
+/**
+ * The chunk; its rows of processes keep the contract, the rest is unchecked. Of another version it has nothing but that.
+ * Throws ContractError when it is damaged.
+ */
+export function unpackChunk(plain: Uint8Array): Record<string, unknown> {
+  const reader = new PackedReader(plain);
+  const v = reader.count('version');
+  if (v !== 1) return { v };
+  const [node, boot, run] = [reader.text('node'), reader.text('boot'), reader.text('run')];
+  const [seq, at] = [reader.count('seq'), reader.count('at')];
+  const keyframe = reader.count('keyframe', 1) === 1;
+  const [part, parts] = [reader.count('part'), reader.count('parts')];
+  const rows = reader.count('rows', MAX_CHUNK_ROWS);
+  const present = reader.count('columns', 2 ** MOST_COLUMNS - 1);
+  const { facts = NO_FACTS, exits = NO_EXITS, system } = readMore(reader);
+  const procs = readProcesses(reader, rows, present);
+  return { v, node, boot, run, seq, at, keyframe, part, parts, procs, facts, exits, system };
+}
+
+function readMore(reader: PackedReader): { facts?: unknown; exits?: unknown; system?: unknown } {
+  const more = parsePlainJson(reader.bytes('JSON'));
+  if (typeof more === 'object' && more !== null) return more;
+  throw new ContractError('CONTRACT_SHAPE', `packed JSON must be an object, found ${describeValue(more)}`);
+}
+
+function readProcesses(reader: PackedReader, rows: number, present: number): ProcessColumns {
+  const procs: Record<string, unknown> = {
+    pid: reader.column('pid', rows, false, MAX_PID),
+    start: reader.column('start', rows, false),
+  };
+  for (let place = 0; place < MOST_COLUMNS; place++) {
+    if (!((present >> place) & 1)) continue;
+    const name = COLUMNS[place];
+    // What a newer build knows of a process is left out, and the rest is read.
+    if (name === undefined) reader.column(`column ${place}`, rows, true);
+    else if (name === STATE) procs[name] = reader.column(name, rows, true, MAX_STATE).map(letterOf);
+    else procs[name] = reader.column(name, rows, true);
+  }
+  if (reader.done) return procs as ProcessColumns;
+  throw new ContractError('CONTRACT_SHAPE', 'packed sample chunk goes on behind its columns');
+}
+
+function letterOf(code: number | null): string | null {
+  return code === null ? null : String.fromCharCode(code);
+}
