@@ -98,7 +98,7 @@ describe('migrating', () => {
     await migrate(connection, home, { migrations });
     const older = migrate(connection, home, { migrations: migrations.slice(0, -1) });
     await expect(older).rejects.toMatchObject({ code: 'HISTORY_VERSION', retriable: false });
-    await expect(older).rejects.toThrow(/^data directory of another version: [^\n]*0009_written_chunks[^\n]*$/);
+    await expect(older).rejects.toThrow(/^data directory of another version: [^\n]*0010_compact_parts[^\n]*$/);
     const changed = migrations.map((migration, index) => (index === 2 ? { ...migration, checksum: 'x' } : migration));
     await expect(migrate(connection, home, { migrations: changed })).rejects.toThrow(
       /^data directory of another version: [^\n]*another text of migration 0003_node_samples[^\n]*$/,
