@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -52,6 +52,12 @@ async function query(
   const { status, body } = await ask(sql, parameters, headers);
   if (status !== 200) throw new Error(body);
   return body;
+}
+
+/** Bytes of each file that rows of inserts were in. */
+function scratchSizes(): number[] {
+  const run = join(directory, 'run');
+  return readdirSync(run).flatMap((name) => (name.startsWith('in-') ? [statSync(join(run, name)).size] : []));
 }
 
 /** As fetch() unpacks by itself. */
@@ -365,9 +371,21 @@ describe('inserts', () => {
       });
       socket.on('close', () => resolve());
     });
-    const scratch = () => readdirSync(join(directory, 'run')).filter((name) => name.startsWith('in-'));
-    await eventually(async () => scratch().length === 0);
+    await eventually(async () => scratchSizes().every((size) => size === 0));
     expect(await query('SELECT count() FROM cut')).toBe('0\n');
+  });
+
+  it('leave files that are empty and few, however many inserts there were', async () => {
+    await query('CREATE TABLE reused (a UInt32) ENGINE = MergeTree ORDER BY a');
+    const insert = (rows: string) => query(rows, { query: 'INSERT INTO reused FORMAT TSV' });
+    // A long one before a short one: nothing of it may be read again.
+    for (let round = 0; round < 20; round++) await insert(round % 2 === 0 ? '1\n'.repeat(50_000) : '2\n');
+    await Promise.all(Array.from({ length: 4 }, () => insert('3\n')));
+    expect(await insert('no number\n').catch(String)).toContain('CANNOT_PARSE_INPUT_ASSERTION_FAILED');
+    await insert('4\n');
+    expect(await query('SELECT a, count() FROM reused GROUP BY a ORDER BY a')).toBe('1\t500000\n2\t10\n3\t4\n4\t1\n');
+    await eventually(async () => scratchSizes().every((size) => size === 0));
+    expect(scratchSizes().length).toBeLessThanOrEqual(5);
   });
 
   it('of a batch that comes again are counted once, in views too', async () => {

@@ -8,6 +8,7 @@ import { loadEngine, type Connection, type Engine } from './engine.js';
 import { createHttpServer } from './http-server.js';
 import { createHttpSessions } from './http-sessions.js';
 import { createLanes } from './lanes.js';
+import { createScratchFiles } from './scratch-files.js';
 import type { ChildOptions, FromChild, ToChild } from './options.js';
 import type { ServerIdentity, ServerParts } from './server-parts.js';
 
@@ -75,6 +76,7 @@ async function buildParts(options: ChildOptions, directory: DataDirectory, engin
     users: directory.users,
     identity: await readIdentity(keeper),
     run: directory.run,
+    files: createScratchFiles(directory.run),
     pipes: makePipes(directory.run, running),
     reading: createLanes(running, waiting),
     readers: createLanes(Math.max(1, running - 1), waiting),

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { authenticate, type Role } from './access.js';
@@ -21,7 +20,7 @@ const encodings = knownEncodings();
 const holdBytes = 2 ** 20;
 /** The engine's "the server is shutting down due to a fatal error". */
 const aborted = 236;
-let fileCount = 0;
+let heldCount = 0;
 
 /** Answers one request for a query; never throws. */
 export async function answerQuery(
@@ -47,12 +46,9 @@ export async function answerQuery(
         throw new EngineException(164, 'READONLY', 'reader: Cannot execute query in readonly mode');
       }
     };
-    const place = { run: parts.run, fileName: `in-${(fileCount += 1)}` };
-    const statement = await readStatement(message, request, place, allow);
+    const statement = await readStatement(message, request, parts, allow);
     const run = { parts, request, role, statement, response, headers, signal: gone.signal };
-    const outcome = await withQueryId(parts, request, () => runStatement(run)).finally(() =>
-      dropRows(parts, statement),
-    );
+    const outcome = await runAndEmpty(run);
     if (outcome.exception?.code === aborted) parts.onBroken();
     await outcome.finish();
   } catch (error) {
@@ -62,8 +58,19 @@ export async function answerQuery(
   }
 }
 
-async function dropRows({ run }: ServerParts, statement: Statement): Promise<void> {
-  if (statement.kind === 'insert') await rm(join(run, statement.file), { force: true });
+/** Whatever becomes of the statement, its rows are gone afterwards. */
+async function runAndEmpty(run: Run): Promise<Outcome> {
+  const { statement, parts, request } = run;
+  const outcomeOf = (): Promise<Outcome> => withQueryId(parts, request, () => runStatement(run));
+  if (statement.kind !== 'insert') return outcomeOf();
+  let inserted = false;
+  try {
+    const outcome = await outcomeOf();
+    inserted = outcome.exception === null;
+    return outcome;
+  } finally {
+    await (inserted ? parts.files.giveBack(statement.file) : parts.files.drop(statement.file));
+  }
 }
 
 async function withQueryId<T>(parts: ServerParts, { queryId }: QueryRequest, run: () => Promise<T>): Promise<T> {
@@ -213,7 +220,7 @@ function openWriter({ parts, request, response, headers }: Run, format: string |
     blocks: request.compress,
     holdBytes: format !== null && reportsProgress(format) ? 0 : holdBytes,
     translation: isNative && request.protocolVersion > 0 ? addBlockInfo(request.protocolVersion) : null,
-    holdFile: request.waitEnd ? join(parts.run, `held-${(fileCount += 1)}`) : null,
+    holdFile: request.waitEnd ? join(parts.run, `held-${(heldCount += 1)}`) : null,
     version: parts.identity.version,
   });
 }

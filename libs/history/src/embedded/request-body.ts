@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { pipeline as pipeTo, type Readable } from 'node:stream';
@@ -9,6 +9,7 @@ import { decodeBlocks } from './compressed-blocks.js';
 import { EngineException, toException } from './exception.js';
 import { readForm } from './multipart.js';
 import { addParameter, type QueryRequest } from './request.js';
+import type { ScratchFiles } from './scratch-files.js';
 import { readHead, type InsertHead } from './statement.js';
 
 /** A statement with all that the engine needs to run it. */
@@ -27,8 +28,8 @@ const receiveTimeoutMs = 60_000;
 export interface BodyPlace {
   /** Scratch directory. */
   run: string;
-  /** Name, unique among living requests, for the file the rows go to. */
-  fileName: string;
+  /** Of that directory; an insert takes one for its rows. */
+  files: ScratchFiles;
 }
 
 /**
@@ -132,15 +133,16 @@ async function splitStatement(
   }
   allow('insert');
   const start = text.subarray(head.dataAt);
-  const path = join(place.run, place.fileName);
+  const file = place.files.take();
+  const path = join(place.run, file);
   try {
     if (ended) await writeFile(path, start, { mode: 0o600 });
     else await spool(start, chunks, path);
   } catch (error) {
-    await rm(path, { force: true });
+    await place.files.drop(file);
     throw error;
   }
-  return { kind: 'insert', text: text.subarray(0, head.dataAt), head, file: place.fileName };
+  return { kind: 'insert', text: text.subarray(0, head.dataAt), head, file };
 }
 
 /** The text so far, and where its rows begin: in the query parameter, or in the body when the SQL is there. */

@@ -3,6 +3,7 @@ import type { Engine } from './engine.js';
 import type { HttpSessions } from './http-sessions.js';
 import type { Lanes } from './lanes.js';
 import type { EmbeddedUsers } from './options.js';
+import type { ScratchFiles } from './scratch-files.js';
 import type { ReaderLimits } from './settings.js';
 
 /** What the engine says of itself; sent with every result. */
@@ -19,6 +20,8 @@ export interface ServerParts {
   identity: ServerIdentity;
   /** Scratch directory, and the current one of the process: names in it need no quoting. */
   run: string;
+  /** In it, for the rows of inserts. */
+  files: ScratchFiles;
   /** One named pipe a reading lane. */
   pipes: readonly string[];
   /** All statements but inserts of rows. */
