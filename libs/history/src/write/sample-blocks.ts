@@ -19,7 +19,7 @@ import { systemBlocks } from './system-blocks.js';
 export function sampleBlocks(chunks: readonly SampleChunk[], batchOf: BatchOf<SampleChunk>): Block[] {
   return byDay(chunks).flatMap(([day, ofDay]) => [
     ...processBlock(day, ofDay, batchOf),
-    ...factBlock(day, ofDay),
+    ...factBlock(day, ofDay.filter(tellsOfLives)),
     ...systemBlocks(day, ofDay, batchOf),
   ]);
 }
@@ -63,6 +63,10 @@ function stateColumn({ rows, chunks }: RowOrder): NativeColumn[] {
     });
   }
   return known ? [nullableTextColumn('state', states)] : [];
+}
+
+function tellsOfLives({ facts, exits }: SampleChunk): boolean {
+  return facts.pid.length > 0 || exits.pid.length > 0;
 }
 
 /** Facts and exits in one block: both tell of processes. */
