@@ -142,7 +142,7 @@ describe('the count at the end', () => {
     await log.ensureTopics(TOPICS);
     record = startRecord({ log, history: history.history, logger: silentLogger, registry: new Registry() });
     await record.ready;
-    const shape = { nodes: 4, processes: 50, seconds: 130, tracesPerNode: 0.5, findingsPerMinute: 6 };
+    const shape = { nodes: 4, processes: 50, seconds: 130, traces: 2, findingsPerMinute: 6 };
     await playLoad({ ...shape, log, paced: false, at: Date.now() - 130_000 });
     await untilRead(log, RECORDED);
   }, 120_000);

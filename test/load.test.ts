@@ -33,7 +33,7 @@ async function play(options: Partial<LoadOptions>, refuse = Infinity) {
     },
   };
   const result = await playLoad({
-    ...{ log, nodes: 3, processes: 200, seconds: 90, paced: false, at: AT, tracesPerNode: 1, findingsPerMinute: 6 },
+    ...{ log, nodes: 3, processes: 200, seconds: 90, paced: false, at: AT, traces: 3, findingsPerMinute: 6 },
     ...{ figures: true, onMade: (entry) => made.push(entry), onAcknowledged: (entry) => taken.push(entry) },
     ...options,
   });

@@ -16,6 +16,7 @@ Plays hosts of processes into Kafka: samples, heartbeats, allocation chunks, a l
   --interval MS     between two rounds of a host (default 1000)
   --changing SHARE  of the processes that change in a round (default 0.2)
   --leaks N         processes that leak (default one in 5000)
+  --traces N        processes that are traced (default one in ten nodes)
   --findings N      verdicts a minute and host (default 0)
   --seed N          the same seed plays the same (default 1)
   --first N         number of the first host (default 0)
@@ -29,6 +30,7 @@ const NUMBERS = {
   interval: [100, 3_600_000],
   changing: [0, 1],
   leaks: [0, 1e9],
+  traces: [0, 1e6],
   findings: [0, 600],
   seed: [0, 2 ** 31],
   first: [0, 1e6],

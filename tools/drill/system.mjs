@@ -102,6 +102,7 @@ export function createSystem(options) {
     const { nodes, processes, seed } = options;
     for (let index = 0; index < playerCount; index++) {
       const first = Math.floor((index * nodes) / playerCount);
+      const count = Math.floor(((index + 1) * nodes) / playerCount) - first;
       const load = {
         ...{
           brokers: addresses,
@@ -113,7 +114,7 @@ export function createSystem(options) {
           findingsPerMinute: 6,
           leaks: 2,
         },
-        ...{ nodes: Math.floor(((index + 1) * nodes) / playerCount) - first, tracesPerNode: 0.5, changing: 0.25 },
+        ...{ nodes: count, traces: count / 2, changing: 0.25 },
       };
       const name = `player-${index + 1}`;
       const ledger = join(directory, `${name}.ledger`);

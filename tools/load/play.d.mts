@@ -60,8 +60,8 @@ export interface LoadOptions {
   changing?: number;
   /** Processes that leak, of all nodes together. Default one in 5,000. */
   leaks?: number;
-  /** Traced processes of each node; below 1, not every node has one. Default 0.1. */
-  tracesPerNode?: number;
+  /** Traced processes, of all nodes together. Default one in ten nodes. */
+  traces?: number;
   /** Of each node. Default 0. */
   findingsPerMinute?: number;
   seed?: number;

@@ -59,22 +59,22 @@ function planOf(options) {
       throw new RangeError(`${name} ${value}: must be a whole number from 1`);
   }
   if (!(seconds > 0)) throw new RangeError(`seconds ${seconds}: must be above 0`);
-  const { changing = 0.2, leaks = Math.ceil((nodes * processes) / 5_000), tracesPerNode = 0.1 } = options;
+  const { changing = 0.2, leaks = Math.ceil((nodes * processes) / 5_000), traces = nodes / 10 } = options;
   return {
     ...{ name: 'load', first: 0, seed: 1, incarnation: 0, at: Date.now(), lanes: LANES, findingsPerMinute: 0 },
     ...{ paced: true, waitingBytes: 32 * 1024 * 1024, drainMs: 60_000, figures: false, signal: undefined },
     ...{ onMade: () => {}, onAcknowledged: () => {}, onProgress: () => {}, onRefused: () => {} },
     ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
-    ...{ interval, changing, leaks, tracesPerNode, rounds: Math.max(1, Math.round((seconds * 1000) / interval)) },
+    ...{ interval, changing, leaks, traces, rounds: Math.max(1, Math.round((seconds * 1000) / interval)) },
   };
 }
 
 function nodeOf(plan, offset) {
-  const { name, seed, incarnation, processes, changing, interval, at, leaks, nodes, tracesPerNode, first } = plan;
+  const { name, seed, incarnation, processes, changing, interval, at, leaks, nodes, traces, first } = plan;
   const share = (total) => Math.floor(((offset + 1) * total) / nodes) - Math.floor((offset * total) / nodes);
   return createNodeLoad({
     ...{ name, seed, incarnation, processes, changing, interval, at, index: first + offset },
-    ...{ leaks: share(leaks), traces: share(tracesPerNode * nodes) },
+    ...{ leaks: share(leaks), traces: share(traces) },
   });
 }
 
@@ -105,9 +105,10 @@ async function playRounds(run) {
 
 function playRound({ plan, nodes, send }, round, index, at) {
   const node = nodes[index];
+  // Nodes take turns: what comes seldom from each comes in every round from as many of them as in any other.
   const every = (ms) => {
     const rounds = Math.max(1, Math.round(ms / plan.interval));
-    return (round + index) % rounds === 0;
+    return (round + Math.floor((index * rounds) / Math.min(rounds, plan.nodes))) % rounds === 0;
   };
   const entry = (kind, given) => ({ kind, node: node.node, run: node.run, at, ...given });
   const chunk = node.round(round, at, round === 0 || every(KEYFRAME_MS));
