@@ -6,7 +6,7 @@
 // A machine that is shared is not as fast in one minute as in the next: the numbers of hosts take turns, several times,
 // and the medians are compared.
 //
-//   npm run bench -- kafka     BENCH_RATE=50000 BENCH_SECONDS=40 BENCH_NODES=10,100,1000 BENCH_TURNS=3 by default
+//   npm run bench -- kafka     BENCH_RATE=50000 BENCH_SECONDS=40 BENCH_NODES=10,100,1000 BENCH_TURNS=3 BENCH_INTERVAL=1000 by default
 import { Topic, TOPICS } from '@tidemark/contracts';
 import { createKafkaEventLog } from '@tidemark/event-log/kafka';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,6 +19,8 @@ import { startNode } from './parts/node-process.mjs';
 import { median } from './parts/median.mjs';
 
 const RATE = Number(process.env.BENCH_RATE ?? 50_000);
+/** Between two rounds of a host, milliseconds. */
+const INTERVAL = Number(process.env.BENCH_INTERVAL ?? 1_000);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 40);
 const TURNS = Number(process.env.BENCH_TURNS ?? 3);
 const NODES = (process.env.BENCH_NODES ?? '10,100,1000').split(',').map(Number);
@@ -82,10 +84,17 @@ async function run() {
   );
 }
 
+function processesOf(nodes) {
+  return Math.max(1, Math.round((RATE * INTERVAL) / 1_000 / nodes));
+}
+
 function load({ kafka, prefix, nodes, seconds }) {
-  const processes = Math.max(1, Math.round(RATE / nodes));
+  const processes = processesOf(nodes);
   const args = ['--brokers', kafka.bootstrap.join(','), '--prefix', prefix, '--nodes', nodes, '--processes', processes];
-  return startNode('tools/load.mjs', [...args, '--seconds', seconds, '--changing', 1, '--traces', TRACES].map(String));
+  return startNode(
+    'tools/load.mjs',
+    [...args, '--seconds', seconds, '--changing', 1, '--traces', TRACES, '--interval', INTERVAL].map(String),
+  );
 }
 
 async function brokerAlone(kafka, broker) {
@@ -147,7 +156,7 @@ async function measure({ kafka, broker, clickhouse, nodes, turn }) {
   const total = Object.values(cost).reduce((sum, one) => sum + one, 0);
   const rss = Object.entries(watched).map(([name, pid]) => `${name} ${Math.round(rssOfTree(pid) / 2 ** 20)}`);
   print(
-    `${String(nodes).padStart(5)} hosts of ${Math.round(RATE / nodes)}   ${Math.round(written / seconds).toLocaleString('en')} rows/s over ${seconds.toFixed(0)} s`,
+    `${String(nodes).padStart(5)} hosts of ${processesOf(nodes)}   ${Math.round(written / seconds).toLocaleString('en')} rows/s over ${seconds.toFixed(0)} s`,
     `    CPU a sample ${total.toFixed(2)} µs: ${Object.entries(cost)
       .map(([name, one]) => `${name} ${one.toFixed(2)}`)
       .join(', ')}`,
