@@ -201,11 +201,15 @@ export function countListColumn(name: string, values: readonly (readonly number[
 /** Runs of one text each, as a dictionary and an index per row. */
 export function dictionaryColumn(name: string, runs: readonly { text: string; rows: number }[]): NativeColumn {
   const keys = new Map<string, number>();
-  for (const { text } of runs) if (!keys.has(text)) keys.set(text, keys.size);
   const rows = runs.reduce((sum, run) => sum + run.rows, 0);
-  const indexes = keys.size <= 0xff ? new Uint8Array(rows) : new Uint32Array(rows);
+  const keyOfRow = new Uint32Array(rows);
   let row = 0;
-  for (const run of runs) indexes.fill(keys.get(run.text) ?? 0, row, (row += run.rows));
+  for (const run of runs) {
+    let key = keys.get(run.text);
+    if (key === undefined) keys.set(run.text, (key = keys.size));
+    for (const end = row + run.rows; row < end; row++) keyOfRow[row] = key;
+  }
+  const indexes = keys.size <= 0xff ? new Uint8Array(keyOfRow) : keyOfRow;
   // Version 1; then the width of an index (0 is 8 bits, 2 is 32) with the flags "has its own keys" and "keys are new".
   const head = new Words64(3);
   head.set(0, 1);

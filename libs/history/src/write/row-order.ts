@@ -49,6 +49,7 @@ export function orderRows(chunks: readonly SampleChunk[], keysOf: (chunk: Sample
 function placeRows(keys: readonly Keys[], base: number): Uint32Array {
   const rows = keys.reduce((sum, { pid }) => sum + pid.length, 0);
   if (keys.length === 1 && ascends(keys[0]!.pid)) return inOrder(rows, base);
+  if (keys.length <= MOST_MERGED && keys.every(({ pid }) => ascends(pid))) return mergeRows(keys, rows, base);
   // One number holds pid and position: a pid has 32 bits, which leaves 21 for the position.
   if (rows > 2 ** 21) throw new RangeError(`a block of ${rows} rows is too large: 2097152 are allowed`);
   const sorting = new Float64Array(rows);
@@ -78,6 +79,48 @@ function placeRows(keys: readonly Keys[], base: number): Uint32Array {
 function inOrder(rows: number, base: number): Uint32Array {
   const places = new Uint32Array(rows);
   for (let row = 0; row < rows; row++) places[row] = base + row;
+  return places;
+}
+
+/** Looking at the heads of more chunks than these for each row costs more than sorting. */
+const MOST_MERGED = 8;
+
+/** What is merged now, copied: the arrays of different chunks are of different kinds to the engine. */
+let pids = new Uint32Array(0);
+let starts = new Float64Array(0);
+
+/** The same for chunks that are in order themselves: row by row the least of what comes next. */
+function mergeRows(keys: readonly Keys[], rows: number, base: number): Uint32Array {
+  const places = new Uint32Array(rows);
+  if (pids.length < rows) {
+    pids = new Uint32Array(rows * 2);
+    starts = new Float64Array(rows * 2);
+  }
+  const next = new Uint32Array(keys.length);
+  const end = new Uint32Array(keys.length);
+  let row = 0;
+  keys.forEach(({ pid, start }, index) => {
+    next[index] = row;
+    pids.set(pid, row);
+    starts.set(start, row);
+    end[index] = row += pid.length;
+  });
+  for (let place = base; place < base + rows; place++) {
+    let from = -1;
+    let least = -1;
+    for (let index = 0; index < next.length; index++) {
+      const row = next[index]!;
+      if (row === end[index]) continue;
+      // Rows of one process stay in the order given.
+      const precedes =
+        least < 0 || pids[row]! < pids[least]! || (pids[row] === pids[least] && starts[row]! < starts[least]!);
+      if (!precedes) continue;
+      from = index;
+      least = row;
+    }
+    places[least] = place;
+    next[from]!++;
+  }
   return places;
 }
 

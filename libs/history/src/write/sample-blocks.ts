@@ -44,10 +44,12 @@ function processBlock(day: number, chunks: readonly SampleChunk[], batchOf: Batc
     ...stateColumn(order),
   ];
   for (const name of PROCESS_NUMBERS) {
-    if (chunks.every(({ procs }) => procs[name] === undefined)) continue;
-    const values = new NullableWords64(rows);
-    for (const { chunk, places } of order.chunks) values.setAt(places, chunk.procs[name] ?? []);
-    if (values.known > 0) columns.push(values.column(columnName(name)));
+    let values: NullableWords64 | undefined;
+    for (const { chunk, places } of order.chunks) {
+      const cells = chunk.procs[name];
+      if (cells) (values ??= new NullableWords64(rows)).setAt(places, cells);
+    }
+    if (values && values.known > 0) columns.push(values.column(columnName(name)));
   }
   return [block('process_samples', day, rows, columns, traceOf(batchOf, chunks))];
 }
