@@ -36,6 +36,13 @@ const COLUMNS = [
   ],
   ...['data', 'lib', 'dirty', 'rssAnon', 'rssFile', 'rssShmem', 'swap', 'pss', 'uss'],
 ] as const;
+/**
+ * Every chunk's columns begin as a copy: an object that gets so many one by one, by names that are not in the source,
+ * becomes a hash table in the engine, four times as slow to make and slower for whoever reads it.
+ */
+const NO_COLUMNS: Record<string, unknown> = Object.fromEntries(
+  ['pid', 'start', ...COLUMNS].map((name) => [name, undefined]),
+);
 /** For what newer builds add. */
 const MOST_COLUMNS = 31;
 
@@ -140,10 +147,9 @@ function readMore(reader: PackedReader): { facts?: unknown; exits?: unknown; sys
 }
 
 function readProcesses(reader: PackedReader, rows: number, present: number): ProcessColumns {
-  const procs: Record<string, unknown> = {
-    pid: reader.column('pid', rows, false, MAX_PID),
-    start: reader.column('start', rows, false),
-  };
+  const procs = { ...NO_COLUMNS };
+  procs['pid'] = reader.column('pid', rows, false, MAX_PID);
+  procs['start'] = reader.column('start', rows, false);
   for (let place = 0; place < MOST_COLUMNS; place++) {
     if (!((present >> place) & 1)) continue;
     const name = COLUMNS[place];
