@@ -99,6 +99,11 @@ export interface SubscribeOptions {
   maxBatchRecords?: number;
   /** Tries before a record goes to the dead-letter topic. Default 5. */
   maxTries?: number;
+  /**
+   * How long an adapter may let records wait for others where only few come, milliseconds: to hand over many at once costs
+   * less. Default: as the adapter is set up.
+   */
+  maxWaitMs?: number;
   /** A live view: reads every partition, commits nothing, belongs to no group; `group` is ignored. Default false. */
   ephemeral?: boolean;
 }

@@ -8,10 +8,13 @@ export type ResolvedSubscribeOptions = SubscribeOptions & typeof DEFAULTS;
 /** Fills in the defaults; throws EVENT_LOG_INVALID naming the option that is out of range. */
 export function resolveSubscribeOptions(options: SubscribeOptions): ResolvedSubscribeOptions {
   const resolved = { ...DEFAULTS, ...options };
-  const { from, group, topic, ephemeral } = resolved;
+  const { from, group, topic, ephemeral, maxWaitMs } = resolved;
   for (const name of ['maxInFlightBytes', 'maxBatchRecords', 'maxTries'] as const) {
     const value = resolved[name];
     if (!Number.isSafeInteger(value) || value < 1) throw invalid(topic, `${name} is ${value}: must be 1 or more`);
+  }
+  if (maxWaitMs !== undefined && !(Number.isSafeInteger(maxWaitMs) && maxWaitMs >= 0)) {
+    throw invalid(topic, `maxWaitMs is ${maxWaitMs}: must be 0 or more milliseconds`);
   }
   if (!ephemeral && group === '') throw invalid(topic, 'a subscription that is not ephemeral must name its group');
   if (typeof from === 'object' && !(from.sinceMs >= 0)) {

@@ -132,6 +132,38 @@ export const flowPromises: LogPromise[] = [
     },
   },
   {
+    name: 'records that may wait for others come all the same, once and in order',
+    async keep(bench) {
+      const log = await bench.open();
+      const topic = await bench.topic(log, { partitions: 1 });
+      const seen = nothingSeen();
+      const assign = watching(seen, acknowledgeAll);
+      await log.subscribe({ topic, group: 'g', from: 'earliest', maxWaitMs: 200, assign });
+      for (let call = 0; call < 10; call++) {
+        await log.append(numbered(topic, 'k', call * 2, call * 2 + 2));
+        await quiet(30);
+      }
+      await until(() => seen.records.length, 20);
+      expect(seen.records.map(({ offset }) => offset)).toEqual(Array.from({ length: 20 }, (_, offset) => offset));
+    },
+  },
+  {
+    name: 'options of a subscription that are out of range are refused, each by its name',
+    async keep(bench) {
+      const log = await bench.open();
+      const topic = await bench.topic(log, { partitions: 1 });
+      const given = { topic, group: 'g', from: 'earliest', assign: watching(nothingSeen(), acknowledgeAll) } as const;
+      const wrong = { maxInFlightBytes: 0, maxBatchRecords: 0.5, maxTries: -1, maxWaitMs: -1 };
+      for (const [name, value] of Object.entries(wrong)) {
+        const asked = Promise.resolve().then(() => log.subscribe({ ...given, [name]: value }));
+        await expect(asked).rejects.toMatchObject({
+          code: 'EVENT_LOG_INVALID',
+          message: expect.stringContaining(`${name} is ${value}`),
+        });
+      }
+    },
+  },
+  {
     name: 'calls of one partition never overlap',
     async keep(bench) {
       const log = await bench.open();

@@ -130,7 +130,7 @@ export class KafkaSubscription implements Subscription {
       directory,
       topic: this.#topic,
       fetchWaitMs: kafka.fetchWaitMs,
-      fetchPauseMs: kafka.fetchPauseMs,
+      fetchPauseMs: this.#options.maxWaitMs ?? kafka.fetchPauseMs,
       onOutOfRange: (feed) => this.#findPlace(feed),
       onUnreadable: onDropped,
       onFatal: (error) => this.#die(error),
@@ -242,22 +242,28 @@ export class KafkaSubscription implements Subscription {
 
   async #pump(session: PartitionSession, feed: PartitionFeed): Promise<void> {
     const { signal } = session;
-    const { maxBatchRecords } = this.#options;
     for (; !signal.aborted; await nextTurn()) {
       await session.room();
       if (signal.aborted) return;
-      const records = feed.take(maxBatchRecords, session.roomBytes);
-      if (records.length === 0) {
-        session.skipTo(feed.next);
-        await feed.arrived(signal);
-        continue;
-      }
-      const delivered = session.deliver(records.map((record) => this.#toLogRecord(feed.partition, record)));
-      // Offsets between batches are not those of records.
-      session.skipTo(feed.next);
-      if (feed.wantsMore) this.#fetcher.look();
-      await delivered;
+      const delivered = this.#deliverNext(session, feed);
+      await (delivered ?? feed.arrived(signal));
     }
+  }
+
+  /**
+   * Undefined when there is nothing to deliver. Not a part of the loop above, which would keep the last records, and all
+   * that was decoded from them, while it waits for the next.
+   */
+  #deliverNext(session: PartitionSession, feed: PartitionFeed): Promise<void> | undefined {
+    const records = feed.take(this.#options.maxBatchRecords, session.roomBytes);
+    const delivered =
+      records.length > 0
+        ? session.deliver(records.map((record) => this.#toLogRecord(feed.partition, record)))
+        : undefined;
+    // Offsets between batches are not those of records.
+    session.skipTo(feed.next);
+    if (delivered && feed.wantsMore) this.#fetcher.look();
+    return delivered;
   }
 
   #toLogRecord(partition: number, { offset, key, value, headers, timestamp }: FetchedRecord): LogRecord {

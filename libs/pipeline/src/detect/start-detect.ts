@@ -27,6 +27,8 @@ export interface DetectStage extends Stage {
 
 /** A group without a position begins with the last two keyframes, so that it knows every process at once. */
 const LOOK_BACK_MS = 120_000;
+/** Chunks of a second of many hosts come together; a finding is some minutes in the making. */
+const MAX_WAIT_MS = 200;
 /** A group gives a member ten seconds to give a partition up. */
 const KEEP: KeepTimes = {
   ...{ everyMs: 30_000, idleMs: 2_000, lookMs: 1_000, newsMs: 2_000, holdMs: 3_600_000, closeMs: 7_000 },
@@ -51,6 +53,7 @@ export function startDetect({ log, profile, history, logger, registry, times = {
     topic: Topic.Samples,
     group: 'detect',
     from: { sinceMs: LOOK_BACK_MS },
+    maxWaitMs: MAX_WAIT_MS,
     assign(context) {
       const partition = createDetectPartition(
         {

@@ -32,6 +32,8 @@ export interface MatchStage extends Stage {
 
 /** A group without a position begins with the last two keyframes of every trace. */
 const LOOK_BACK_MS = 120_000;
+/** Chunks of a second of many hosts come together; a finding is some minutes in the making. */
+const MAX_WAIT_MS = 200;
 /** No collector is silent for longer about a trace that goes on. */
 const FORGET_AFTER_MS = 600_000;
 
@@ -56,6 +58,7 @@ export function startMatch(given: MatchDeps): MatchStage {
     topic: Topic.Allocations,
     group: 'match',
     from: { sinceMs: LOOK_BACK_MS },
+    maxWaitMs: MAX_WAIT_MS,
     assign(context) {
       const partition = createMatchPartition(deps, context);
       partitions.add(partition);
