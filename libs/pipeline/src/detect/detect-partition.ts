@@ -71,9 +71,13 @@ export function createDetectPartition(deps: DetectPartitionDeps, context: Partit
       catchUp(state);
       state.memory.expect(strangersIn(nodes, records));
       for (const record of records) {
-        await keeper.begin(record.offset);
+        // Where there is nothing to wait for, nothing is awaited: the partitions would take turns chunk by chunk, and the
+        // chunks of all of them would have to live until the last one is judged.
+        const begun = keeper.begin(record.offset);
+        if (begun) await begun;
         try {
-          await judge(state, record);
+          const judged = judge(state, record);
+          if (judged) await judged;
           if (state.unwritten.length > 0) await writeFindings(state);
           context.acknowledge(record.offset);
         } catch (error) {
@@ -135,11 +139,18 @@ function statusOf(nodes: Map<NodeId, WatchedNode>, key: ProcessKey): LeakStatus 
   return detector && detector.boot === parts.boot ? detector.status(parts.pid, parts.start) : undefined;
 }
 
-async function judge(state: State, record: LogRecord): Promise<void> {
-  if (record.value === null) return;
-  const { deps, nodes, unwritten, keeper } = state;
+/** A promise when something is to be waited for: history, for what it knows of a node, or to keep what is new. */
+function judge(state: State, record: LogRecord): Promise<void> | undefined {
+  if (record.value === null) return undefined;
   const chunk = decodeSampleChunk(record.value, record.headers);
-  const watched = knownNode(state, chunk) ?? (await meetNode(state, chunk));
+  const watched = knownNode(state, chunk);
+  return watched
+    ? judgeChunk(state, watched, chunk)
+    : meetNode(state, chunk).then((met) => judgeChunk(state, met, chunk));
+}
+
+function judgeChunk(state: State, watched: WatchedNode, chunk: SampleChunk): Promise<void> | undefined {
+  const { deps, nodes, unwritten, keeper } = state;
   const { detector, open } = watched;
   const services = watched.book.services.size;
   const findings = detector.apply(chunk);
@@ -155,8 +166,9 @@ async function judge(state: State, record: LogRecord): Promise<void> {
     findings.push(...gone);
   }
   unwritten.push(...findings);
-  if (findings.length > 0) await keeper.keepNews(watched);
+  const kept = findings.length > 0 ? keeper.keepNews(watched) : undefined;
   if (knowsAll) unwritten.push(...deps.suspicions.clearGone(chunk.node, isAlive, chunk.at));
+  return kept;
 }
 
 /** Nodes of a batch that are not watched yet. A record that cannot be read names none; it is put aside when its turn comes. */

@@ -65,12 +65,12 @@ export class StateKeeper {
     this.#keeps = deps.history !== noDetectorHistory;
   }
 
-  /** The record at the offset is about to be judged: nothing is saved until `judged`. */
-  async begin(offset: number): Promise<void> {
+  /** The record at the offset is about to be judged: nothing is saved until `judged`. A promise when that must wait. */
+  begin(offset: number): Promise<void> | undefined {
     this.#judging = true;
-    // From the first commit on, what is acknowledged frees the window and moves no position.
-    if (this.#committed < 0) await this.#commit(offset);
     this.#next = Math.max(this.#next, offset);
+    // From the first commit on, what is acknowledged frees the window and moves no position.
+    return this.#committed < 0 ? this.#commit(offset) : undefined;
   }
 
   /** Everything before the offset is judged and told. */
