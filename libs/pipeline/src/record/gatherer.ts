@@ -25,7 +25,7 @@ export interface Gatherer {
 }
 
 /** Of all that is written at once. */
-export const ROUND_LIMITS: CutLimits = { maxBytes: 2 * 1024 * 1024, maxRows: 50_000 };
+export const ROUND_LIMITS: CutLimits = { maxBytes: 6 * 1024 * 1024, maxRows: 150_000 };
 
 type RoundDeps = Pick<BatchWriterDeps, 'topic' | 'history' | 'logger' | 'metrics'>;
 

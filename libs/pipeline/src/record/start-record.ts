@@ -13,7 +13,7 @@ export interface RecordDeps {
   history: RecordHistory;
   logger: Logger;
   registry: Registry;
-  /** A record waits no longer than this for others of its topic, milliseconds. Default 1,000. */
+  /** A record waits no longer than this for others of its topic, milliseconds. Default 2,000. */
   flushMs?: number;
   /** Inserts of one topic under way at once. Default 2. */
   concurrency?: number;
@@ -24,7 +24,9 @@ export interface RecordDeps {
 }
 
 const GROUP = 'record';
-const DEFAULT_FLUSH_MS = 1_000;
+const DEFAULT_FLUSH_MS = 2_000;
+/** What comes goes to history with all that comes within `flushMs`: to look more often for more gains nothing. */
+const MAX_WAIT_MS = 200;
 const DEFAULT_CONCURRENCY = 2;
 const DEFAULT_RETRY = { initialMs: 200, maxMs: 10_000 };
 
@@ -98,6 +100,7 @@ function subscribeAll(deps: RecordDeps, writers: Set<PartitionWriter>): Promise<
       group: GROUP,
       from: 'earliest',
       maxInFlightBytes: topic.maxInFlightBytes,
+      maxWaitMs: MAX_WAIT_MS,
       async assign(context) {
         const writer = await PartitionWriter.create(context, shared);
         if (!context.signal.aborted) writers.add(writer);
