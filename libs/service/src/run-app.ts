@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { ConfigError } from './config.js';
 import { healthReport, type Health } from './health.js';
 import { createLifecycle, type Lifecycle } from './lifecycle.js';
@@ -51,6 +52,9 @@ export function configOrExit<Config>(name: string, usage: string, read: () => Co
  * otherwise. A second signal does not wait.
  */
 export function runApp({ name, log, start }: AppOptions): void {
+  // V8 puts objects into the old space at once when those of the same line of source lived long before. A chunk that is
+  // dead there keeps its columns, and they are moved there too: 6 MB a second of a thousand hosts, for nothing.
+  setFlagsFromString('--no-allocation-site-pretenuring');
   const say = (line: string) => void process.stdout.write(`${line}\n`);
   const logger = createLogger({ name, level: log.level, pretty: log.format === 'pretty' });
   const lifecycle = createLifecycle(logger);
