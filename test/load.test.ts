@@ -68,6 +68,16 @@ describe('the load generator', () => {
     expect(digest(one.records)).not.toBe(digest(other.records));
   });
 
+  it('makes the same when it makes all of it before the first is due, and says when the time was too short', async () => {
+    const at = Date.now() + 5_000;
+    const when = { at, seconds: 20, processes: 50 };
+    const [before, meanwhile] = await Promise.all([play({ ...when, prepareMs: 5_000 }), play(when)]);
+    expect(before.records.length).toBe(meanwhile.records.length);
+    expect(digest(before.records)).toBe(digest(meanwhile.records));
+    expect(before.result.acknowledged).toEqual(meanwhile.result.acknowledged);
+    await expect(play({ ...when, at: Date.now(), prepareMs: 1 })).rejects.toThrow(/prepareMs 1: .* give more/);
+  });
+
   it('numbers the chunks of each host without gaps, in order, with a keyframe at the start and each minute', async () => {
     const { records } = await play({});
     const byNode = new Map<string, SampleChunk[]>();

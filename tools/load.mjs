@@ -20,6 +20,7 @@ Plays hosts of processes into Kafka: samples, heartbeats, allocation chunks, a l
   --findings N      verdicts a minute and host (default 0)
   --seed N          the same seed plays the same (default 1)
   --first N         number of the first host (default 0)
+  --prepare SECONDS make all records in this time, before the first one is due (default 0: each when it is due)
   --unpaced         as fast as the log takes it
 `;
 
@@ -34,9 +35,10 @@ const NUMBERS = {
   findings: [0, 600],
   seed: [0, 2 ** 31],
   first: [0, 1e6],
+  prepare: [0, 3600],
 };
 
-const { brokers, prefix, unpaced, findings, ...numbers } = readOptions();
+const { brokers, prefix, unpaced, findings, prepare = 0, ...numbers } = readOptions();
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop.abort());
 let log;
@@ -68,6 +70,7 @@ async function play() {
     log,
     ...numbers,
     findingsPerMinute,
+    prepareMs: prepare * 1000,
     paced: !unpaced,
     signal: stop.signal,
     onProgress,

@@ -73,6 +73,11 @@ export interface LoadOptions {
   first?: number;
   /** Time of the first round, epoch milliseconds. Default now. */
   at?: number;
+  /**
+   * Makes all records before the first round, which is so many milliseconds from now; they stay in memory until they are
+   * played. Default 0: each is made when it is due.
+   */
+  prepareMs?: number;
   /** False: as fast as the log takes it. Default true. */
   paced?: boolean;
   /** Appends under way at once. Default 4. */

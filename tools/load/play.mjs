@@ -21,7 +21,8 @@ const SLICE_MS = 10;
 
 /**
  * Plays until `seconds` are over or `signal` aborts, then waits until the log has taken everything. The same options give the
- * same records, but for the times, which begin at `at`. Throws RangeError for options out of range.
+ * same records, but for the times, which begin at `at`. Throws RangeError for options out of range, and when `prepareMs` is
+ * less than it takes to make all records.
  *
  * @type {typeof import('./play.d.mts').playLoad}
  */
@@ -33,13 +34,16 @@ export async function playLoad(options) {
   );
   const nodes = Array.from({ length: plan.nodes }, (_, index) => nodeOf(plan, index));
   const waiting = () => lanes.reduce((sum, lane) => sum + lane.waitingBytes, 0);
-  const send = (index, entry, topic, key, { value, headers }) => {
-    tally.made(entry, value.byteLength);
-    lanes[index % lanes.length].send({ topic, key, value, headers, timestamp: entry.at }, entry);
+  const send = (index, records) => {
+    for (const { entry, ...record } of records) {
+      tally.made(entry, record.value.byteLength);
+      lanes[index % lanes.length].send(record, entry);
+    }
   };
+  const prepared = plan.prepareMs > 0 ? await prepare(plan, nodes) : undefined;
   const cpu = process.cpuUsage();
   const startedAt = performance.now();
-  await playRounds({ plan, nodes, send, waiting, tally, startedAt });
+  await playRounds({ plan, nodes, prepared, send, waiting, tally, startedAt });
   const played = performance.now();
   const drained = await drainLanes(lanes, plan);
   const { user, system } = process.cpuUsage(cpu);
@@ -60,8 +64,9 @@ function planOf(options) {
   }
   if (!(seconds > 0)) throw new RangeError(`seconds ${seconds}: must be above 0`);
   const { changing = 0.2, leaks = Math.ceil((nodes * processes) / 5_000), traces = nodes / 10 } = options;
+  const at = Date.now() + (options.prepareMs ?? 0);
   return {
-    ...{ name: 'load', first: 0, seed: 1, incarnation: 0, at: Date.now(), lanes: LANES, findingsPerMinute: 0 },
+    ...{ name: 'load', first: 0, seed: 1, incarnation: 0, at, lanes: LANES, findingsPerMinute: 0, prepareMs: 0 },
     ...{ paced: true, waitingBytes: 32 * 1024 * 1024, drainMs: 60_000, figures: false, signal: undefined },
     ...{ onMade: () => {}, onAcknowledged: () => {}, onProgress: () => {}, onRefused: () => {} },
     ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
@@ -78,69 +83,92 @@ function nodeOf(plan, offset) {
   });
 }
 
-/** Rounds of all hosts in the order of time; each host begins at its own moment of the interval. */
+/** Each host begins at its own moment of the interval. */
+function dueOf({ interval, nodes }, round, index) {
+  return round * interval + Math.floor((index * interval) / nodes);
+}
+
+/** Makes the records of all rounds before the first is due, so that to make them takes nobody's time later. */
+async function prepare(plan, nodes) {
+  const from = performance.now();
+  const rounds = [];
+  for (let round = 0; round < plan.rounds && !plan.signal?.aborted; round++) {
+    rounds.push(nodes.map((_, index) => makeRound(plan, nodes, round, index)));
+    await nextTurn();
+  }
+  const early = plan.at - Date.now();
+  if (early < 0 && !plan.signal?.aborted) {
+    const took = ((performance.now() - from) / 1000).toFixed(1);
+    throw new RangeError(`prepareMs ${plan.prepareMs}: to make ${plan.rounds} rounds took ${took} s, give more`);
+  }
+  await sleep(Math.max(0, early), plan.signal);
+  return rounds;
+}
+
+/** Rounds of all hosts in the order of time. */
 async function playRounds(run) {
   const { plan, nodes, waiting, tally, startedAt } = run;
   let slice = performance.now();
   for (let round = 0; round < plan.rounds; round++) {
     for (let index = 0; index < nodes.length; index++) {
       if (plan.signal?.aborted) return;
-      const due = round * plan.interval + Math.floor((index * plan.interval) / nodes.length);
+      const due = dueOf(plan, round, index);
       const early = plan.paced ? due - AHEAD_MS - (performance.now() - startedAt) : 0;
       if (early > 0) await sleep(early + AHEAD_MS, plan.signal);
       else if (performance.now() - slice > SLICE_MS) await nextTurn();
       else {
         tally.late(-early - AHEAD_MS);
-        playRound(run, round, index, plan.at + due);
+        playRound(run, round, index);
         continue;
       }
       slice = performance.now();
       while (waiting() > plan.waitingBytes && !plan.signal?.aborted) await sleep(5);
       plan.onProgress(tally.summary());
       tally.late(plan.paced ? performance.now() - startedAt - due : 0);
-      playRound(run, round, index, plan.at + due);
+      playRound(run, round, index);
     }
   }
 }
 
-function playRound({ plan, nodes, send }, round, index, at) {
+function playRound({ plan, nodes, prepared, send }, round, index) {
+  send(index, prepared ? prepared[round][index] : makeRound(plan, nodes, round, index));
+  // What was sent is the log's.
+  if (prepared) prepared[round][index] = undefined;
+}
+
+/** All records of one round of one host, each with its entry. */
+function makeRound(plan, nodes, round, index) {
   const node = nodes[index];
+  const at = plan.at + dueOf(plan, round, index);
   // Nodes take turns: what comes seldom from each comes in every round from as many of them as in any other.
   const every = (ms) => {
     const rounds = Math.max(1, Math.round(ms / plan.interval));
     return (round + Math.floor((index * rounds) / Math.min(rounds, plan.nodes))) % rounds === 0;
   };
-  const entry = (kind, given) => ({ kind, node: node.node, run: node.run, at, ...given });
+  const made = [];
+  const add = (kind, given, topic, key, { value, headers }) => {
+    const entry = { kind, node: node.node, run: node.run, at, ...given };
+    made.push({ entry, topic, key, value, headers, timestamp: at });
+  };
   const chunk = node.round(round, at, round === 0 || every(KEYFRAME_MS));
   const figures = plan.figures ? { figures: chunkFigures(chunk) } : {};
-  const samples = entry('samples', { seq: chunk.seq, rows: chunk.procs.pid.length, ...figures });
-  send(index, samples, Topic.Samples, node.node, encodeSampleChunk(chunk));
+  const samples = { seq: chunk.seq, rows: chunk.procs.pid.length, ...figures };
+  add('samples', samples, Topic.Samples, node.node, encodeSampleChunk(chunk));
   if (round === 0 || every(HEARTBEAT_MS)) {
-    const record = node.heartbeat(at);
-    send(index, entry('heartbeat', { rows: 1 }), Topic.Nodes, node.node, encodeNodeRecord(record));
+    add('heartbeat', { rows: 1 }, Topic.Nodes, node.node, encodeNodeRecord(node.heartbeat(at)));
   }
   if (every(TRACE_MS)) {
     for (const one of node.allocations(at)) {
       const rows = one.sites.length + one.survivors.length + 1;
-      send(
-        index,
-        entry('allocations', { seq: one.seq, rows, trace: one.trace }),
-        Topic.Allocations,
-        one.key,
-        encodeAllocationChunk(one),
-      );
+      const given = { seq: one.seq, rows, trace: one.trace };
+      add('allocations', given, Topic.Allocations, one.key, encodeAllocationChunk(one));
     }
   }
   if (plan.findingsPerMinute > 0 && every(60_000 / plan.findingsPerMinute)) {
     const record = node.finding(at);
-    send(
-      index,
-      entry('finding', { rows: 1, id: record.id }),
-      Topic.Findings,
-      record.subject,
-      encodeFindingRecord(record),
-    );
+    add('finding', { rows: 1, id: record.id }, Topic.Findings, record.subject, encodeFindingRecord(record));
   }
+  return made;
 }
 
 /** True when the log has taken everything before the deadline. */
