@@ -8,3 +8,9 @@ export interface Stage {
   drain(deadlineMs: number): Promise<void>;
   health(): Health;
 }
+
+/**
+ * How long a stage lets records wait for others, milliseconds: those of many small hosts come together then. Findings are
+ * minutes in the making, and history gets two seconds at once.
+ */
+export const MAX_WAIT_MS = 200;

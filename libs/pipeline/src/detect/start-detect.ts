@@ -2,7 +2,7 @@ import { Topic, type ProcessKey } from '@tidemark/contracts';
 import type { EventLog } from '@tidemark/event-log';
 import type { DetectorProfile, LeakStatus } from '@tidemark/leak';
 import type { Logger, Registry } from '@tidemark/service';
-import type { Stage } from '../stage.js';
+import { MAX_WAIT_MS, type Stage } from '../stage.js';
 import { createDetectMetrics } from './detect-metrics.js';
 import { createDetectPartition, type DetectPartition } from './detect-partition.js';
 import { noDetectorHistory, type DetectorHistory } from './detector-history.js';
@@ -27,8 +27,6 @@ export interface DetectStage extends Stage {
 
 /** A group without a position begins with the last two keyframes, so that it knows every process at once. */
 const LOOK_BACK_MS = 120_000;
-/** Chunks of a second of many hosts come together; a finding is some minutes in the making. */
-const MAX_WAIT_MS = 200;
 /** A group gives a member ten seconds to give a partition up. */
 const KEEP: KeepTimes = {
   ...{ everyMs: 30_000, idleMs: 2_000, lookMs: 1_000, newsMs: 2_000, holdMs: 3_600_000, closeMs: 7_000 },

@@ -4,7 +4,7 @@ import { SITE_PROFILE, type SiteProfile, type SiteVerdict } from '@tidemark/leak
 import type { Logger, Registry } from '@tidemark/service';
 import { noDetectorHistory, type DetectorHistory } from '../detect/detector-history.js';
 import { createSiteSuspicions, followSuspicions } from '../detect/site-suspicions.js';
-import type { Stage } from '../stage.js';
+import { MAX_WAIT_MS, type Stage } from '../stage.js';
 import { createMatchMetrics } from './match-metrics.js';
 import { createMatchPartition, type MatchPartition } from './match-partition.js';
 import type { MatchedProcess } from './matched-process.js';
@@ -32,8 +32,6 @@ export interface MatchStage extends Stage {
 
 /** A group without a position begins with the last two keyframes of every trace. */
 const LOOK_BACK_MS = 120_000;
-/** Chunks of a second of many hosts come together; a finding is some minutes in the making. */
-const MAX_WAIT_MS = 200;
 /** No collector is silent for longer about a trace that goes on. */
 const FORGET_AFTER_MS = 600_000;
 

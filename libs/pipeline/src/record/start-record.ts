@@ -1,6 +1,6 @@
 import type { EventLog, Subscription } from '@tidemark/event-log';
 import type { Health, Logger, Registry } from '@tidemark/service';
-import type { Stage } from '../stage.js';
+import { MAX_WAIT_MS, type Stage } from '../stage.js';
 import type { Checkpoint, RecordHistory } from './batch-writer.js';
 import { createGatherer } from './gatherer.js';
 import { createLimiter } from './limiter.js';
@@ -25,8 +25,6 @@ export interface RecordDeps {
 
 const GROUP = 'record';
 const DEFAULT_FLUSH_MS = 2_000;
-/** What comes goes to history with all that comes within `flushMs`: to look more often for more gains nothing. */
-const MAX_WAIT_MS = 200;
 const DEFAULT_CONCURRENCY = 2;
 const DEFAULT_RETRY = { initialMs: 200, maxMs: 10_000 };
 
