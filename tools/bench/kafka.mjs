@@ -96,22 +96,8 @@ function processesOf(nodes) {
 function load({ kafka, prefix, nodes, seconds, prepare = 0 }) {
   const processes = processesOf(nodes);
   const args = ['--brokers', kafka.bootstrap.join(','), '--prefix', prefix, '--nodes', nodes, '--processes', processes];
-  return startNode(
-    'tools/load.mjs',
-    [
-      ...args,
-      '--seconds',
-      seconds,
-      '--changing',
-      1,
-      '--traces',
-      TRACES,
-      '--interval',
-      INTERVAL,
-      '--prepare',
-      prepare,
-    ].map(String),
-  );
+  const play = ['--seconds', seconds, '--changing', 1, '--interval', INTERVAL, '--prepare', prepare];
+  return startNode('tools/load.mjs', [...args, '--traces', TRACES, ...play].map(String));
 }
 
 async function brokerAlone(kafka, broker) {
