@@ -20,6 +20,7 @@ Plays hosts of processes into Kafka: samples, heartbeats, allocation chunks, a l
   --findings N      verdicts a minute and host (default 0)
   --seed N          the same seed plays the same (default 1)
   --first N         number of the first host (default 0)
+  --linger MS       a host's small round waits so long for the next, as a collector's does (default 1000)
   --prepare SECONDS make all records in this time, before the first one is due (default 0: each when it is due)
   --unpaced         as fast as the log takes it
 `;
@@ -35,10 +36,11 @@ const NUMBERS = {
   findings: [0, 600],
   seed: [0, 2 ** 31],
   first: [0, 1e6],
+  linger: [0, 60_000],
   prepare: [0, 3600],
 };
 
-const { brokers, prefix, unpaced, findings, prepare = 0, ...numbers } = readOptions();
+const { brokers, prefix, unpaced, findings, linger = 1_000, prepare = 0, ...numbers } = readOptions();
 const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop.abort());
 let log;
@@ -70,6 +72,7 @@ async function play() {
     log,
     ...numbers,
     findingsPerMinute,
+    lingerMs: linger,
     prepareMs: prepare * 1000,
     paced: !unpaced,
     signal: stop.signal,

@@ -27,7 +27,14 @@ while (!log) {
 const result = await playLoad({
   ...load,
   log,
-  ...{ figures: true, drainMs: 120_000, waitingBytes: 64 * 1024 * 1024, at: Date.now(), signal: stop.signal },
+  ...{
+    figures: true,
+    lingerMs: 1_000,
+    drainMs: 120_000,
+    waitingBytes: 64 * 1024 * 1024,
+    at: Date.now(),
+    signal: stop.signal,
+  },
   onMade: (entry) => note('made', entry),
   onAcknowledged: ({ kind, node, run, seq, at, id, trace }) => note('taken', { kind, node, run, seq, at, id, trace }),
   onRefused: (error) => process.stderr.write(`refused: ${error.message}\n`),

@@ -73,6 +73,8 @@ export interface LoadOptions {
   first?: number;
   /** Time of the first round, epoch milliseconds. Default now. */
   at?: number;
+  /** A small round of a host waits so long for the next and goes along with it, as a collector's does. Default 0. */
+  lingerMs?: number;
   /**
    * Makes all records before the first round, which is so many milliseconds from now; they stay in memory until they are
    * played. Default 0: each is made when it is due.

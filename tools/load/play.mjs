@@ -7,6 +7,7 @@ import {
   HEARTBEAT_MS,
   Topic,
 } from '@tidemark/contracts';
+import { createGathering } from './gathering.mjs';
 import { createLane } from './lane.mjs';
 import { chunkFigures } from './ledger.mjs';
 import { createNodeLoad } from './node-load.mjs';
@@ -34,17 +35,20 @@ export async function playLoad(options) {
   );
   const nodes = Array.from({ length: plan.nodes }, (_, index) => nodeOf(plan, index));
   const waiting = () => lanes.reduce((sum, lane) => sum + lane.waitingBytes, 0);
+  const gatherings = nodes.map((_, index) => createGathering(plan, index));
+  const put = (index, records) => {
+    for (const { entry, ...record } of records) lanes[index % lanes.length].send(record, entry);
+  };
   const send = (index, records) => {
-    for (const { entry, ...record } of records) {
-      tally.made(entry, record.value.byteLength);
-      lanes[index % lanes.length].send(record, entry);
-    }
+    for (const { entry, value } of records) tally.made(entry, value.byteLength);
+    put(index, gatherings[index].gather(records));
   };
   const prepared = plan.prepareMs > 0 ? await prepare(plan, nodes) : undefined;
   const cpu = process.cpuUsage();
   const startedAt = performance.now();
   await playRounds({ plan, nodes, prepared, send, waiting, tally, startedAt });
   const played = performance.now();
+  gatherings.forEach((gathering, index) => put(index, gathering.end()));
   const drained = await drainLanes(lanes, plan);
   const { user, system } = process.cpuUsage(cpu);
   return {
@@ -67,6 +71,7 @@ function planOf(options) {
   const at = Date.now() + (options.prepareMs ?? 0);
   return {
     ...{ name: 'load', first: 0, seed: 1, incarnation: 0, at, lanes: LANES, findingsPerMinute: 0, prepareMs: 0 },
+    lingerMs: 0,
     ...{ paced: true, waitingBytes: 32 * 1024 * 1024, drainMs: 60_000, figures: false, signal: undefined },
     ...{ onMade: () => {}, onAcknowledged: () => {}, onProgress: () => {}, onRefused: () => {} },
     ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),

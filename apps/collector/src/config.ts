@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { toNodeId, type NodeId } from '@tidemark/contracts';
 import { kafkaOptions, kafkaSettings, type KafkaEventLogOptions } from '@tidemark/event-log/kafka';
-import { collectSettings, traceSettings } from '@tidemark/pipeline';
+import { kafkaCollectSettings, traceSettings } from '@tidemark/pipeline';
 import {
   COMMON_OPTIONS,
   dataSettings,
@@ -18,7 +18,7 @@ import {
 export const sections = {
   node: nodeSettings,
   kafka: kafkaSettings,
-  collect: collectSettings,
+  collect: kafkaCollectSettings,
   trace: traceSettings,
   /** Where records wait while the event log is away. */
   data: dataSettings(process.env['XDG_STATE_HOME']),

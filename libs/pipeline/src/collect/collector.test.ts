@@ -110,24 +110,58 @@ function createRig(root: string, settings: Partial<CollectConfigInput> = {}) {
     wall: () => time.wall,
     sleep: (_, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
   };
-  const log = { append: async (records: OutgoingRecord[]) => void sent.push(...records) } as unknown as EventLog;
+  /** Numbers of the chunks of each. */
+  const requests: number[][] = [];
+  const append = async (records: OutgoingRecord[]): Promise<void> => {
+    sent.push(...records);
+    requests.push(records.map(({ value, headers }) => decodeSampleChunk(value!, headers).seq));
+  };
+  const log = { append } as unknown as EventLog;
   const config = completeConfig({ node: toNodeId('fake'), procRoot: root, sysRoot: root, smapsBudget: 0, ...settings });
   const collector = new Collector({ log, config, logger: silentLogger, clock });
   collectors.push(collector);
   return {
     collector,
     time,
+    requests,
     async round(due: ReadonlySet<SourceName> = sweepOnly, pass = 1000): Promise<SampleChunk | undefined> {
       sent.length = 0;
       time.monotonic += pass;
       time.wall += pass;
       await collector.round({ due, latenessMs: 0, skipped: new Map() });
       await new Promise((resolve) => setImmediate(resolve));
-      expect(sent.length).toBeLessThanOrEqual(1);
+      expect(sent.length).toBeLessThanOrEqual(settings.linger ? 2 : 1);
       return sent.map(({ value, headers }) => decodeSampleChunk(value!, headers))[0];
     },
   };
 }
+
+describe('small rounds that may wait for each other', () => {
+  it('go to the log by twos, each a chunk of its own, and the first at once', async () => {
+    const proc = createProc();
+    proc.set(1);
+    const { round, requests, collector } = createRig(proc.root, { linger: 1_000 });
+    for (let utime = 1; utime <= 6; utime++) {
+      proc.set(1, { utime });
+      await round();
+    }
+    expect(requests).toEqual([[0], [1, 2], [3, 4]]);
+    expect(collector.stats()).toMatchObject({ sentRecords: 5, spooledBytes: 0, droppedRecords: 0 });
+    await collector.close(1_000);
+    expect(requests).toEqual([[0], [1, 2], [3, 4], [5]]);
+  });
+
+  it('do not wait when the next round is further away', async () => {
+    const proc = createProc();
+    proc.set(1);
+    const { round, requests } = createRig(proc.root, { linger: 1_000, interval: 2_000 });
+    for (let utime = 1; utime <= 3; utime++) {
+      proc.set(1, { utime });
+      await round();
+    }
+    expect(requests).toEqual([[0], [1], [2]]);
+  });
+});
 
 describe('a round of the collector', () => {
   it('begins with a keyframe of all there is, then tells what changed alone', async () => {

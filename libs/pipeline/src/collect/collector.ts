@@ -3,6 +3,7 @@ import { Topic, type NodeRecord } from '@tidemark/contracts';
 import type { EventLog } from '@tidemark/event-log';
 import { createProcfs, readHost, type Host, type Procfs } from '@tidemark/procfs';
 import type { Logger } from '@tidemark/service';
+import { createCompany, type Company } from './company.js';
 import { createJumpDetector, type Clock } from './clock.js';
 import type { CollectConfig } from './config.js';
 import { openFilesLimit } from './descriptor-budget.js';
@@ -30,6 +31,8 @@ export interface CollectorDeps {
 
 /** After a loss the next keyframe comes this soon at the soonest, or losses would breed keyframes and these losses. */
 const KEYFRAME_PAUSE_MS = 10_000;
+/** Times `collect.linger`. */
+const LONGEST_HOLD = 1.5;
 /** Share of the descriptors we allow ourselves that control groups may have. */
 const CGROUP_SHARE = 0.25;
 
@@ -44,6 +47,7 @@ export class Collector {
   private readonly sources: SystemSources;
   private readonly smaps: SmapsReader;
   private readonly merger: Merger;
+  private readonly company: Company;
   private readonly outbox: Outbox;
   private readonly redactor: Redactor;
   private readonly jumps = createJumpDetector();
@@ -98,6 +102,7 @@ export class Collector {
       onChange: this.sweep.note,
     });
     this.merger = createMerger({ node: config.node, boot: bootOf(this.host), run: this.run });
+    this.company = createCompany({ lingerMs: config.linger, intervalMs: config.interval });
     this.outbox = new Outbox({
       log,
       clock,
@@ -219,10 +224,12 @@ export class Collector {
   }
 
   private send(round: Parameters<Merger['merge']>[0]): void {
-    const { node } = this.deps.config;
-    for (const { value, headers } of this.merger.merge(round)) {
-      this.outbox.send({ topic: Topic.Samples, key: node, value, headers, timestamp: round.at });
-    }
+    const { node, linger } = this.deps.config;
+    const timestamp = round.at;
+    const records = this.merger.merge(round).map((one) => ({ topic: Topic.Samples, key: node, ...one, timestamp }));
+    const waits = this.company.waits(records.reduce((sum, { value }) => sum + value.byteLength, 0));
+    // A round that fails or is late must not keep the one before.
+    this.outbox.send(records, waits ? linger * LONGEST_HOLD : 0);
   }
 
   /** Whom the round tells of: nobody when only the node's own figures were read. */

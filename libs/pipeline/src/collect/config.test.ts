@@ -10,6 +10,7 @@ describe('the settings of the collector', () => {
     expect(completeConfig({ node })).toMatchObject({
       node: 'web-7',
       interval: 1000,
+      linger: 0,
       procRoot: '/proc',
       smapsBudget: 2,
       smapsLimit: 50,

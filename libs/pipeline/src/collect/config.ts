@@ -28,6 +28,8 @@ export const collectSettings = z.object({
   cgroupInterval: period.default(5_000),
   /** Between two chunks that name everything. */
   keyframeInterval: whole(1_000, 3_600_000).default(60_000),
+  /** How long a small round may wait for those after it, to go to the log in one request. */
+  linger: whole(0, 60_000).default(0),
   procRoot: path.default('/proc'),
   sysRoot: path.default('/sys'),
   /** Where user names are looked up. */
@@ -47,6 +49,9 @@ export const collectSettings = z.object({
   /** Bytes of records kept on disk while the log is away, beyond memory. */
   spoolDisk: whole(0, 2 ** 42).default(512 * 1024 * 1024),
 });
+
+/** The same over Kafka, to which every request costs much: a small host's rounds of one second go by twos. */
+export const kafkaCollectSettings = collectSettings.extend({ linger: whole(0, 60_000).default(1_000) });
 
 export interface CollectConfig extends z.output<typeof collectSettings> {
   /** The name this host goes by. */

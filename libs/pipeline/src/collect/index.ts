@@ -1,5 +1,6 @@
 export { systemClock, type Clock } from './clock.js';
-export { collectSettings, type CollectConfig, type CollectConfigInput } from './config.js';
+export { createCompany, type Company, type CompanyOptions } from './company.js';
+export { collectSettings, kafkaCollectSettings, type CollectConfig, type CollectConfigInput } from './config.js';
 export { CollectError, type CollectErrorCode } from './errors.js';
 export type { CollectStats } from './self-metrics.js';
 export { startCollect, type CollectDeps, type CollectStage } from './start-collect.js';

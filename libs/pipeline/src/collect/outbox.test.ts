@@ -29,6 +29,8 @@ const numbers = (records: readonly OutgoingRecord[]): number[] =>
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, index) => from + index);
 const eventually = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Waits while the disk is behind: what memory may hold beyond its bound meanwhile is little. */
 async function roomInMemory(outbox: Outbox, bytes: number): Promise<void> {
   await eventually(() => {
@@ -40,6 +42,7 @@ async function roomInMemory(outbox: Outbox, bytes: number): Promise<void> {
 /** A log that can be taken away, and that keeps what it took. */
 function createLog() {
   const taken: OutgoingRecord[] = [];
+  const requests: number[][] = [];
   const state = { away: false, maxValue: Number.POSITIVE_INFINITY, hangs: false };
   const append = async (records: readonly OutgoingRecord[]): Promise<void> => {
     if (state.hangs) await new Promise(() => {});
@@ -48,8 +51,9 @@ function createLog() {
       throw new EventLogError('EVENT_LOG_RECORD_TOO_LARGE', 'record is too large', false);
     }
     taken.push(...records);
+    requests.push(numbers(records));
   };
-  return { taken, state, log: { append } as unknown as EventLog };
+  return { taken, requests, state, log: { append } as unknown as EventLog };
 }
 
 function open(log: EventLog, directory: string | null, memoryBytes = 1e6, diskBytes = 1e9, onLoss = () => {}) {
@@ -70,7 +74,7 @@ describe('the outbox', () => {
   it('sends in order and counts what the log has taken', async () => {
     const { log, taken } = createLog();
     const outbox = open(log, null);
-    for (const number of range(0, 200)) outbox.send(record(number));
+    for (const number of range(0, 200)) outbox.send([record(number)]);
     await eventually(() => expect(taken).toHaveLength(200));
     expect(numbers(taken)).toEqual(range(0, 200));
     await eventually(() =>
@@ -82,12 +86,12 @@ describe('the outbox', () => {
     const { log, taken, state } = createLog();
     const outbox = open(log, null);
     state.away = true;
-    for (const number of range(0, 50)) outbox.send(record(number));
+    for (const number of range(0, 50)) outbox.send([record(number)]);
     await eventually(() => expect(outbox.stats().failing).toBe('broker is away'));
     expect(taken).toHaveLength(0);
     expect(outbox.stats().waitingBytes).toBeGreaterThan(50_000);
     state.away = false;
-    for (const number of range(50, 60)) outbox.send(record(number));
+    for (const number of range(50, 60)) outbox.send([record(number)]);
     await eventually(() => expect(numbers(taken)).toEqual(range(0, 60)));
     expect(outbox.stats()).toMatchObject({ failing: null, droppedRecords: 0 });
   });
@@ -98,7 +102,7 @@ describe('the outbox', () => {
     const outbox = open(log, directory, 300_000);
     state.away = true;
     for (const number of range(0, 300)) {
-      outbox.send(record(number, 10_000));
+      outbox.send([record(number, 10_000)]);
       await roomInMemory(outbox, 350_000);
     }
     await eventually(() => expect(outbox.stats().diskBytes).toBeGreaterThan(2_000_000));
@@ -106,7 +110,7 @@ describe('the outbox', () => {
     for (const name of readdirSync(directory)) expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
     state.away = false;
     for (const number of range(300, 320)) {
-      outbox.send(record(number, 10_000));
+      outbox.send([record(number, 10_000)]);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     await eventually(() => expect(taken).toHaveLength(320));
@@ -122,13 +126,13 @@ describe('the outbox', () => {
     away.state.away = true;
     const directory = freshDirectory();
     const first = open(away.log, directory, 3e6);
-    for (const number of range(0, 100)) first.send(record(number, 10_000));
+    for (const number of range(0, 100)) first.send([record(number, 10_000)]);
     await first.drain(50);
     expect(away.taken).toHaveLength(0);
 
     const { log, taken } = createLog();
     const second = open(log, directory);
-    for (const number of range(100, 110)) second.send(record(number));
+    for (const number of range(100, 110)) second.send([record(number)]);
     await eventually(() => expect(taken).toHaveLength(110));
     expect(numbers(taken)).toEqual(range(0, 110));
     await eventually(() => expect(readdirSync(directory)).toEqual([]));
@@ -140,7 +144,7 @@ describe('the outbox', () => {
     const outbox = open(log, freshDirectory(), 200_000, 3_000_000, () => losses++);
     state.away = true;
     for (const number of range(0, 600)) {
-      outbox.send(record(number, 10_000));
+      outbox.send([record(number, 10_000)]);
       await roomInMemory(outbox, 250_000);
     }
     await eventually(() => expect(outbox.stats().droppedRecords).toBeGreaterThan(100));
@@ -161,9 +165,9 @@ describe('the outbox', () => {
     let losses = 0;
     const outbox = open(log, null, 100_000, 1e9, () => losses++);
     state.away = true;
-    outbox.send(record(0));
+    outbox.send([record(0)]);
     await eventually(() => expect(outbox.stats().failing).not.toBeNull());
-    for (const number of range(1, 300)) outbox.send(record(number));
+    for (const number of range(1, 300)) outbox.send([record(number)]);
     expect(outbox.stats().waitingBytes).toBeLessThan(110_000);
     expect(losses).toBe(outbox.stats().droppedRecords);
     state.away = false;
@@ -177,7 +181,7 @@ describe('the outbox', () => {
     const away = createLog();
     away.state.away = true;
     const first = open(away.log, directory);
-    for (const number of range(0, 20)) first.send(record(number));
+    for (const number of range(0, 20)) first.send([record(number)]);
     await first.drain(20);
     const files = readdirSync(directory).sort();
     const path = join(directory, files.at(-1)!);
@@ -203,7 +207,7 @@ describe('the outbox', () => {
     const outbox = open(log, directory, 100_000);
     state.away = true;
     rmSync(directory, { recursive: true });
-    for (const number of range(0, 300)) outbox.send(record(number));
+    for (const number of range(0, 300)) outbox.send([record(number)]);
     await eventually(() => expect(outbox.stats().droppedRecords).toBeGreaterThan(0));
     state.away = false;
     await eventually(() => expect(outbox.stats().waitingBytes).toBe(0));
@@ -213,7 +217,7 @@ describe('the outbox', () => {
     const file = join(root, 'a-file');
     writeFileSync(file, '');
     const other = open(log, join(file, 'spool'));
-    other.send(record(1));
+    other.send([record(1)]);
     await eventually(() => expect(other.stats().sentRecords).toBe(1));
   });
 
@@ -222,7 +226,7 @@ describe('the outbox', () => {
     state.away = true;
     state.maxValue = 5000;
     const outbox = open(log, null);
-    for (const number of range(0, 10)) outbox.send(record(number, number === 4 ? 6000 : 1000));
+    for (const number of range(0, 10)) outbox.send([record(number, number === 4 ? 6000 : 1000)]);
     await eventually(() => expect(outbox.stats().failing).not.toBeNull());
     state.away = false;
     await eventually(() => expect(taken).toHaveLength(9));
@@ -230,12 +234,63 @@ describe('the outbox', () => {
     expect(outbox.stats()).toMatchObject({ droppedRecords: 1, droppedBytes: 6000 });
   });
 
+  it('holds records until others come, and sends all of them in one request', async () => {
+    const { log, requests } = createLog();
+    const outbox = open(log, null);
+    outbox.send([record(0)], 60_000);
+    outbox.send([record(1), record(2)], 60_000);
+    await pause(50);
+    expect(requests).toEqual([]);
+    expect(outbox.stats()).toMatchObject({ waitingBytes: 0, failing: null });
+    outbox.send([record(3)]);
+    await eventually(() => expect(requests).toEqual([[0, 1, 2, 3]]));
+  });
+
+  it('holds them no longer than it may when nothing comes', async () => {
+    const { log, requests } = createLog();
+    const outbox = open(log, null);
+    outbox.send([record(0)], 50);
+    await eventually(() => expect(requests).toEqual([[0]]));
+    outbox.send([record(1)], 60_000);
+    await pause(50);
+    expect(requests).toEqual([[0]]);
+  });
+
+  it('holds nothing behind what the log does not take', async () => {
+    const { log, taken, state } = createLog();
+    const outbox = open(log, null);
+    state.away = true;
+    outbox.send([record(0)]);
+    await eventually(() => expect(outbox.stats().failing).toBe('broker is away'));
+    outbox.send([record(1)], 60_000);
+    expect(outbox.stats().waitingBytes).toBeGreaterThan(2_000);
+    state.away = false;
+    await eventually(() => expect(numbers(taken)).toEqual([0, 1]));
+  });
+
+  it('sends what it holds when it is drained, or leaves it on disk', async () => {
+    const { log, taken } = createLog();
+    const outbox = open(log, null);
+    outbox.send([record(0)], 60_000);
+    await outbox.drain(5_000);
+    expect(numbers(taken)).toEqual([0]);
+
+    const directory = freshDirectory();
+    const away = createLog();
+    away.state.away = true;
+    const other = open(away.log, directory);
+    other.send([record(1)], 60_000);
+    await other.drain(20);
+    open(log, directory);
+    await eventually(() => expect(numbers(taken)).toEqual([0, 1]));
+  });
+
   it('ends at the deadline although the log does not answer, and loses nothing', async () => {
     const directory = freshDirectory();
     const hanging = createLog();
     hanging.state.hangs = true;
     const outbox = open(hanging.log, directory);
-    for (const number of range(0, 5)) outbox.send(record(number));
+    for (const number of range(0, 5)) outbox.send([record(number)]);
     await outbox.drain(20);
     const { log, taken } = createLog();
     open(log, directory);

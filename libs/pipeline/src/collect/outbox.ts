@@ -63,6 +63,8 @@ export class Outbox {
   private sentRecords = 0;
   private running: Promise<void> | undefined;
   private draining: Promise<void> | undefined;
+  /** While all that there is waits for what comes next. */
+  private holding: AbortController | undefined;
 
   constructor(private readonly options: OutboxOptions) {
     const directory = options.directory === null ? null : openDirectory(options.directory, options.logger);
@@ -70,13 +72,32 @@ export class Outbox {
     this.wake();
   }
 
-  /** Never throws and never waits. */
-  send(record: OutgoingRecord): void {
+  /**
+   * Never throws and never waits. With `holdMs` the records stay here until others are sent without, at most so long;
+   * unless older ones wait for the log, for then there is nothing to be gained.
+   */
+  send(records: readonly OutgoingRecord[], holdMs = 0): void {
     if (this.stop.signal.aborted) {
-      this.backlog.drop([record], 'the collector has stopped');
+      this.backlog.drop(records, 'the collector has stopped');
       return;
     }
-    this.backlog.push(record);
+    const hold = holdMs > 0 && records.length > 0 && (this.holding !== undefined || !this.busy);
+    for (const record of records) this.backlog.push(record);
+    if (hold) this.hold(holdMs);
+    else this.release();
+  }
+
+  private hold(ms: number): void {
+    if (this.holding) return;
+    const holding = (this.holding = new AbortController());
+    void this.options.clock.sleep(ms, holding.signal).then(() => {
+      if (this.holding === holding) this.release();
+    });
+  }
+
+  private release(): void {
+    this.holding?.abort();
+    this.holding = undefined;
     this.wake();
   }
 
@@ -86,7 +107,8 @@ export class Outbox {
     return {
       sentBytes: this.sentBytes,
       sentRecords: this.sentRecords,
-      waitingBytes: backlog.bytes + fromQueue.reduce((sum, record) => sum + recordBytes(record), 0),
+      // What is held here does not wait for the log.
+      waitingBytes: this.holding ? 0 : backlog.bytes + fromQueue.reduce((sum, record) => sum + recordBytes(record), 0),
       diskBytes: backlog.diskBytes,
       droppedBytes: backlog.droppedBytes,
       droppedRecords: backlog.droppedRecords,
@@ -111,7 +133,7 @@ export class Outbox {
   }
 
   private wake(): void {
-    if (this.running || this.stop.signal.aborted || !this.busy) return;
+    if (this.running || this.holding || this.stop.signal.aborted || !this.busy) return;
     this.running = this.pump()
       .catch((error: unknown) => {
         this.options.logger.error({ err: error }, 'sending failed in a way that was not foreseen');
@@ -199,6 +221,7 @@ export class Outbox {
 
   private async finishAll(deadlineMs: number): Promise<void> {
     const { clock } = this.options;
+    this.release();
     const deadline = new AbortController();
     const emptied = async (): Promise<void> => {
       while (this.busy && !deadline.signal.aborted) {
