@@ -76,12 +76,14 @@ describe('allocation-chunk.v1', () => {
 });
 
 describe('sample-chunk.v1, packed', () => {
-  const bytes = golden('sample-chunk.v1.columns');
+  const bytes = golden('sample-chunk.v1.columns2');
+  const older = golden('sample-chunk.v1.columns');
   const headers = { [FORMAT_HEADER]: PACKED_FORMAT };
   const chunk = JSON.parse(golden('sample-chunk.v1.json').toString()) as SampleChunk;
 
   test('is read from the bytes that were once written', () => {
     expect(decodeSampleChunk(bytes, headers)).toEqual(chunk);
+    expect(decodeSampleChunk(older, { [FORMAT_HEADER]: 'columns' })).toEqual(chunk);
   });
 
   test('is written as the very bytes that were once written', () => {

@@ -68,7 +68,7 @@ function zigzag(step: number): number {
 }
 
 /** Writes a whole number from 0 on; gives the offset behind it. */
-export function packVarint(value: number, out: Uint8Array, at: number): number {
+export function packVarint(value: number, out: Uint8Array | number[], at: number): number {
   for (; value >= 128; value = Math.floor(value / 128)) out[at++] = (value % 128) | 128;
   out[at++] = value;
   return at;
@@ -88,6 +88,22 @@ export class PackedReader {
     return this.#at === this.#bytes.length;
   }
 
+  /** Where the next byte is. */
+  get at(): number {
+    return this.#at;
+  }
+
+  skipTo(at: number): void {
+    this.#at = at;
+  }
+
+  /** Where something ends that has its length before it. */
+  endOf(name: string): number {
+    const end = this.count(name) + this.#at;
+    if (end > this.#bytes.length) throw damaged(name, 'it is cut off');
+    return end;
+  }
+
   /** A whole number from 0 to `max`. */
   count(name: string, max: number = Number.MAX_SAFE_INTEGER): number {
     const value = this.#varint(name);
@@ -97,14 +113,22 @@ export class PackedReader {
 
   /** Bytes with their number before them. */
   bytes(name: string): Buffer {
-    const length = this.count(name);
-    if (length > this.#bytes.length - this.#at) throw damaged(name, 'it is cut off');
-    return this.#bytes.subarray(this.#at, (this.#at += length));
+    const end = this.endOf(name);
+    const bytes = this.#bytes.subarray(this.#at, end);
+    this.#at = end;
+    return bytes;
   }
 
   /** Text of ASCII with its length before it. */
   text(name: string): string {
     return this.bytes(name).toString('latin1');
+  }
+
+  /** Text of UTF-8 with its bytes' number before it: some, and `most` at most. */
+  utf8(name: string, most: number): string {
+    const text = this.bytes(name).toString('utf8');
+    if (text.length === 0 || text.length > most) throw damaged(name, `a label has ${text.length} characters`);
+    return text;
   }
 
   /** `max` is the largest value that may be there. */
@@ -158,6 +182,6 @@ export class PackedReader {
   }
 }
 
-function damaged(name: string, why: string): ContractError {
+export function damaged(name: string, why: string): ContractError {
   return new ContractError('CONTRACT_SHAPE', `packed ${name} cannot be read: ${why}`);
 }

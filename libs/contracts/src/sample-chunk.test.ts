@@ -266,7 +266,7 @@ describe('a sample chunk', () => {
   const byHand = (change: object = {}): Buffer => {
     const fields = {
       ...{ v: 1, node: 'n', boot: 'b', run: 'r', seq: 0, at: EMPTY.at, keyframe: 1, part: 0, parts: 1, rows: 2 },
-      ...{ columns: 0b100_0000_0001, json: '{"system":{}}', pid: [4, 2, 2], start: [4, 6, 2], state: [1, 1, 0x52] },
+      ...{ columns: 0b100_0000_0001, json: '', system: [0], pid: [4, 2, 2], start: [4, 6, 2], state: [1, 1, 0x52] },
       ...{ rss: [3, 1, 1], behind: [] },
       ...change,
     };
@@ -326,10 +326,18 @@ describe('a sample chunk', () => {
     ['of a node that is too long', byHand({ node: 'n'.repeat(300) }), undefined, /node must be a node id/],
     ['of a part that cannot be', byHand({ part: 1 }), undefined, /part must be below parts/],
     ['with half a keyframe', byHand({ keyframe: 2 }), undefined, /keyframe .* is 2, the most is 1/],
-    ['without a system', byHand({ json: '{}' }), undefined, /system must be an object/],
+    ['with figures of a system that is none', byHand({ json: '{"system":[]}' }), undefined, /system must be an object/],
+    ['with memory that is not there', byHand({ system: [1, 2, 1, 8] }), undefined, /packed memory .* must have/],
+    ['with a section that is too short', byHand({ system: [1, 6, 15, 2, 2, 2, 2] }), undefined, /memory .* ends at/],
+    ['with a section that is too long', byHand({ system: [1, 4, 15, 2, 2, 2, 2] }), undefined, /memory .* ends at/],
+    ['with a section without end', byHand({ system: [1, 255, 127] }), undefined, /memory .* it is cut off/],
+    ['with more devices than bytes', byHand({ system: [16, 3, 255, 255, 3] }), undefined, /packed cpus/],
+    ['with a device without a name', byHand({ system: [16, 3, 1, 0, 0] }), undefined, /cpus .* label has 0/],
+    ['older, without a system', byHand({ json: '{}', system: [] }), 'columns', /system must be an object/],
+    ['older, without JSON', byHand({ system: [] }), 'columns', /^CONTRACT_NOT_JSON/],
     ['with JSON of null', byHand({ json: 'null' }), undefined, /JSON must be an object, found null/],
     ['with JSON that is none', byHand({ json: '{' }), undefined, /^CONTRACT_NOT_JSON/],
-    ['with facts that are none', byHand({ json: '{"facts":7,"system":{}}' }), undefined, /facts must be an object/],
+    ['with facts that are none', byHand({ json: '{"facts":7}' }), undefined, /facts must be an object/],
     ['without bytes', Buffer.alloc(0), undefined, /version cannot be read: it is cut off/],
     ['that ends in its node', byHand().subarray(0, 2), undefined, /node cannot be read: it is cut off/],
   ])('packed %s is refused', (_, value, format = PACKED_FORMAT, message) => {
@@ -350,9 +358,16 @@ describe('a sample chunk', () => {
   });
 
   test('packed with more JSON than this build knows is read all the same, and nothing of it replaces what is packed', () => {
-    const newer = byHand({ json: '{"system":{},"node":"other","procs":{},"__proto__":{"v":9},"addedLater":[1]}' });
+    const newer = byHand({ json: '{"node":"other","procs":{},"__proto__":{"v":9},"addedLater":[1]}' });
     const read = decodeSampleChunk(newer, { [FORMAT_HEADER]: PACKED_FORMAT });
     expect(read).toEqual(decodeSampleChunk(byHand(), { [FORMAT_HEADER]: PACKED_FORMAT }));
+  });
+
+  test('packed by an older build, with its system as JSON, is read', () => {
+    const system = { memory: { total: 4, available: 3, used: 1, free: 2 }, load: EMPTY.system.load, newSection: 'x' };
+    const older = byHand({ json: JSON.stringify({ system }), system: [] });
+    const read = decodeSampleChunk(older, { [FORMAT_HEADER]: 'columns' });
+    expect(read).toEqual({ ...decodeSampleChunk(byHand(), { [FORMAT_HEADER]: PACKED_FORMAT }), system });
   });
 
   test('packed and damaged anywhere is another chunk that keeps the contract, or refused', () => {

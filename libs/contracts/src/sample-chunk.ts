@@ -2,7 +2,7 @@ import { createDecodedBytes } from './decoded.js';
 import { compress, decompress, ENCODING_HEADER, parsePlainJson } from './encoding.js';
 import { ContractError, describeValue } from './errors.js';
 import { isBootId, isNodeId, type NodeId } from './ids.js';
-import { FORMAT_HEADER, packChunk, PACKED_FORMAT, unpackChunk } from './packed-chunk.js';
+import { FORMAT_HEADER, isPackedFormat, packChunk, PACKED_FORMAT, unpackChunk } from './packed-chunk.js';
 import {
   MAX_CHUNK_ROWS,
   PROCESS_NUMBERS,
@@ -75,8 +75,8 @@ export function decodeSampleChunk(value: Uint8Array, headers: Readonly<Record<st
 
 function decodeAs(format: string | undefined, plain: Uint8Array): SampleChunk {
   if (format === undefined) return checkSampleChunk(parsePlainJson(plain));
-  if (format === PACKED_FORMAT) {
-    const chunk = unpackChunk(plain);
+  if (isPackedFormat(format)) {
+    const chunk = unpackChunk(plain, format);
     checkHead(chunk);
     return chunk as unknown as SampleChunk;
   }
@@ -88,10 +88,11 @@ export function checkSampleChunk(json: unknown): SampleChunk {
   const chunk = object(json, 'chunk');
   checkHead(chunk);
   checkProcesses(object(chunk['procs'], 'procs'));
+  checkSystemSample(object(chunk['system'], 'system'));
   return chunk as unknown as SampleChunk;
 }
 
-/** The same of all but the rows of processes. */
+/** The same of all but the rows of processes and the system. */
 function checkHead(chunk: Partial<SampleChunk>): void {
   if (chunk.v !== SAMPLE_CHUNK_VERSION) {
     throw new ContractError(
@@ -112,7 +113,6 @@ function checkHead(chunk: Partial<SampleChunk>): void {
   if ((chunk.part as number) >= (chunk.parts as number)) shape('part', 'below parts', chunk.part);
   checkFacts(object(chunk.facts, 'facts'));
   checkExits(object(chunk.exits, 'exits'));
-  checkSystemSample(object(chunk.system, 'system'));
 }
 
 type Columns = Record<string, unknown>;
