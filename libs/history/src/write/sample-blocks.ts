@@ -1,4 +1,4 @@
-import { PROCESS_NUMBERS, type SampleChunk } from '@tidemark/contracts';
+import { numberColumns, PROCESS_NUMBERS, type SampleChunk } from '@tidemark/contracts';
 import { block, byDay, columnName, DAY_MS, LAST_MOMENT, traceOf, type BatchOf, type Block } from './block.js';
 import {
   dateColumn,
@@ -30,11 +30,18 @@ function processBlock(day: number, chunks: readonly SampleChunk[], batchOf: Batc
   if (rows === 0) return [];
   const at = new Words64(rows);
   const batches = new Words64(rows);
+  const numbers = new Array<NullableWords64 | undefined>(PROCESS_NUMBERS.length).fill(undefined);
+  // Chunk by chunk, each read once: many small ones do not stay in the processor's cache for column after column.
   for (const { chunk, places } of order.chunks) {
     const batch = batchOf(chunk);
-    for (const place of places) {
-      at.set(place, chunk.at);
-      batches.set(place, batch);
+    for (let index = 0; index < places.length; index++) {
+      at.set(places[index]!, chunk.at);
+      batches.set(places[index]!, batch);
+    }
+    const columns = numberColumns(chunk.procs);
+    for (let number = 0; number < columns.length; number++) {
+      const cells = columns[number];
+      if (cells) (numbers[number] ??= new NullableWords64(rows)).setAt(places, cells);
     }
   }
   const columns = [
@@ -43,14 +50,10 @@ function processBlock(day: number, chunks: readonly SampleChunk[], batchOf: Batc
     batches.column('batch'),
     ...stateColumn(order),
   ];
-  for (const name of PROCESS_NUMBERS) {
-    let values: NullableWords64 | undefined;
-    for (const { chunk, places } of order.chunks) {
-      const cells = chunk.procs[name];
-      if (cells) (values ??= new NullableWords64(rows)).setAt(places, cells);
-    }
+  PROCESS_NUMBERS.forEach((name, number) => {
+    const values = numbers[number];
     if (values && values.known > 0) columns.push(values.column(columnName(name)));
-  }
+  });
   return [block('process_samples', day, rows, columns, traceOf(batchOf, chunks))];
 }
 
@@ -58,11 +61,13 @@ function stateColumn({ rows, chunks }: RowOrder): NativeColumn[] {
   const states = new Array<string | null>(rows).fill(null);
   let known = false;
   for (const { chunk, places } of chunks) {
-    chunk.procs.state?.forEach((letter, index) => {
-      if (letter === null) return;
+    const { state } = chunk.procs;
+    if (!state) continue;
+    for (let index = 0; index < places.length; index++) {
+      const letter = state[index] ?? null;
       states[places[index]!] = letter;
-      known = true;
-    });
+      known ||= letter !== null;
+    }
   }
   return known ? [nullableTextColumn('state', states)] : [];
 }
@@ -143,10 +148,10 @@ function identityColumns(
   const start = new Words64(order.rows);
   for (const { chunk, places } of order.chunks) {
     const keys = keysOf(chunk);
-    places.forEach((place, index) => {
-      pid[place] = keys.pid[index]!;
-      start.set(place, keys.start[index]!);
-    });
+    for (let index = 0; index < places.length; index++) {
+      pid[places[index]!] = keys.pid[index]!;
+      start.set(places[index]!, keys.start[index]!);
+    }
   }
   return [
     dictionaryColumn(

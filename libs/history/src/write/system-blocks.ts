@@ -56,14 +56,6 @@ const COUNTERS: FieldsOf<SystemCounters> = {
 };
 
 const NODE_COUNTS: [string, Pick<number>][] = [
-  ...Object.entries(MEMORY).map(([field, column]): [string, Pick<number>] => [
-    column,
-    ({ memory }) => memory?.[field as keyof SystemMemory],
-  ]),
-  ...Object.entries(COUNTERS).map(([field, column]): [string, Pick<number>] => [
-    column,
-    ({ counters }) => counters?.[field as keyof SystemCounters],
-  ]),
   ['tasks_running', ({ load }) => load?.running],
   ['tasks_total', ({ load }) => load?.total],
   ['pressure_some_total', ({ pressure }) => pressure?.some.total],
@@ -137,6 +129,44 @@ const INTERFACE = Object.fromEntries(
   INTERFACE_FIELDS.map((field) => [field, columnName(field)]),
 ) as FieldsOf<NetworkInterface>;
 
+type Columns = ReadonlyMap<string, string>;
+
+const MEMORY_COLUMNS: Columns = new Map(Object.entries(MEMORY));
+const COUNTER_COLUMNS: Columns = new Map(Object.entries(COUNTERS));
+
+/** Counts by column, filled row by row: a row has few of the fields that there are. */
+class CountColumns {
+  readonly #rows: number;
+  readonly #values = new Map<string, NullableWords64>();
+
+  constructor(rows: number) {
+    this.#rows = rows;
+  }
+
+  set(row: number, column: string, value: number | undefined): void {
+    if (value === undefined) return;
+    let values = this.#values.get(column);
+    if (!values) this.#values.set(column, (values = new NullableWords64(this.#rows)));
+    values.set(row, wholeNumber(value));
+  }
+
+  /** The fields of a section that have a column; others are of a newer build. */
+  setFields(row: number, section: object | undefined, columns: Columns): void {
+    for (const field in section) {
+      const column = columns.get(field);
+      if (column !== undefined) this.set(row, column, section[field as never]);
+    }
+  }
+
+  /** Those with a value, by name: the same rows give the same bytes. */
+  columns(): NativeColumn[] {
+    return [...this.#values]
+      .filter(([, values]) => values.known > 0)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, values]) => values.column(name));
+  }
+}
+
 export function systemBlocks(day: number, chunks: readonly SampleChunk[], batchOf: BatchOf<SampleChunk>): Block[] {
   return [...nodeBlock(day, chunks, batchOf), ...deviceBlock(day, chunks, batchOf)];
 }
@@ -162,11 +192,13 @@ function nodeBlock(day: number, chunks: readonly SampleChunk[], batchOf: BatchOf
     ),
     countColumn('batch', told.map(batchOf)),
   ];
-  for (const [name, pick] of NODE_COUNTS) {
-    const values = new NullableWords64(told.length);
-    for (let row = 0; row < told.length; row++) values.set(row, wholeNumber(pick(told[row]!.system)));
-    if (values.known > 0) columns.push(values.column(name));
-  }
+  const values = new CountColumns(told.length);
+  told.forEach(({ system }, row) => {
+    values.setFields(row, system.memory, MEMORY_COLUMNS);
+    values.setFields(row, system.counters, COUNTER_COLUMNS);
+    for (const [name, pick] of NODE_COUNTS) values.set(row, name, pick(system));
+  });
+  columns.push(...values.columns());
   for (const [name, pick] of NODE_FLOATS) {
     const cells = told.map(({ system }) => pick(system));
     if (cells.some((cell) => cell !== undefined)) columns.push(nullableFloatColumn(name, cells));
@@ -182,7 +214,7 @@ interface DeviceKind {
   section(system: SystemSample): readonly Device[] | undefined;
   /** The field that names a device. */
   label: 'name' | 'path';
-  columns: readonly { column: string; field: string }[];
+  columns: Columns;
 }
 
 function deviceKind<D extends object>(
@@ -191,8 +223,7 @@ function deviceKind<D extends object>(
   label: 'name' | 'path',
   fields: FieldsOf<D>,
 ): DeviceKind {
-  const columns = Object.entries<string>(fields).map(([field, column]) => ({ column, field }));
-  return { kind, section: section as Pick<readonly Device[]>, label, columns };
+  return { kind, section: section as Pick<readonly Device[]>, label, columns: new Map(Object.entries<string>(fields)) };
 }
 
 const DEVICE_KINDS: readonly DeviceKind[] = [
@@ -210,7 +241,7 @@ interface DeviceRun {
   from: number;
 }
 
-/** One row per device of every chunk that has its section; only the columns of kinds that occur. */
+/** One row per device of every chunk that has its section; columns of other kinds are null in it. */
 function deviceBlock(day: number, chunks: readonly SampleChunk[], batchOf: BatchOf<SampleChunk>): Block[] {
   const runs: DeviceRun[] = [];
   const told: SampleChunk[] = [];
@@ -226,11 +257,11 @@ function deviceBlock(day: number, chunks: readonly SampleChunk[], batchOf: Batch
     if (rows > before) told.push(chunk);
   }
   if (rows === 0) return [];
-  const columns = deviceIdentity(runs, rows, batchOf);
-  for (const kind of DEVICE_KINDS) {
-    const own = runs.filter((run) => run.kind === kind);
-    if (own.length > 0) columns.push(...kind.columns.flatMap((one) => deviceColumn(own, rows, one)));
+  const values = new CountColumns(rows);
+  for (const { kind, devices, from } of runs) {
+    devices.forEach((device, index) => values.setFields(from + index, device, kind.columns));
   }
+  const columns = [...deviceIdentity(runs, rows, batchOf), ...values.columns()];
   return [block('device_samples', day, rows, columns, traceOf(batchOf, told))];
 }
 
@@ -257,19 +288,4 @@ function deviceIdentity(runs: readonly DeviceRun[], rows: number, batchOf: Batch
     times.column('at', "DateTime64(3, 'UTC')"),
     batches.column('batch'),
   ];
-}
-
-/** Null in the rows of other kinds; none when no device has the field. */
-function deviceColumn(
-  runs: readonly DeviceRun[],
-  rows: number,
-  { column, field }: { column: string; field: string },
-): NativeColumn[] {
-  const values = new NullableWords64(rows);
-  for (const { devices, from } of runs) {
-    for (let index = 0; index < devices.length; index++) {
-      values.set(from + index, wholeNumber(devices[index]![field] as number | undefined));
-    }
-  }
-  return values.known > 0 ? [values.column(column)] : [];
 }
