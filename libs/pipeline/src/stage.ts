@@ -11,6 +11,6 @@ export interface Stage {
 
 /**
  * How long a stage lets records wait for others, milliseconds: those of many small hosts come together then. Findings are
- * minutes in the making, and history gets two seconds at once.
+ * minutes in the making.
  */
 export const MAX_WAIT_MS = 200;

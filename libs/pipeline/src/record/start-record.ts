@@ -1,6 +1,6 @@
 import type { EventLog, Subscription } from '@tidemark/event-log';
 import type { Health, Logger, Registry } from '@tidemark/service';
-import { MAX_WAIT_MS, type Stage } from '../stage.js';
+import type { Stage } from '../stage.js';
 import type { Checkpoint, RecordHistory } from './batch-writer.js';
 import { createGatherer } from './gatherer.js';
 import { createLimiter } from './limiter.js';
@@ -98,7 +98,8 @@ function subscribeAll(deps: RecordDeps, writers: Set<PartitionWriter>): Promise<
       group: GROUP,
       from: 'earliest',
       maxInFlightBytes: topic.maxInFlightBytes,
-      maxWaitMs: MAX_WAIT_MS,
+      // They wait for others here anyway.
+      maxWaitMs: Math.ceil(flushMs / 4),
       async assign(context) {
         const writer = await PartitionWriter.create(context, shared);
         if (!context.signal.aborted) writers.add(writer);
