@@ -22,6 +22,7 @@ const DECODERS = {
 /** Plays into a list; every `refuse`th append is refused once. */
 async function play(options: Partial<LoadOptions>, refuse = Infinity) {
   const records: OutgoingRecord[] = [];
+  const requests: (readonly OutgoingRecord[])[] = [];
   const made: LoadEntry[] = [];
   const taken: LoadEntry[] = [];
   let calls = 0;
@@ -29,6 +30,7 @@ async function play(options: Partial<LoadOptions>, refuse = Infinity) {
     append(batch: readonly OutgoingRecord[]) {
       if (++calls % refuse === 0) return Promise.reject(new Error('away'));
       records.push(...batch);
+      requests.push(batch);
       return Promise.resolve();
     },
   };
@@ -37,7 +39,7 @@ async function play(options: Partial<LoadOptions>, refuse = Infinity) {
     ...{ figures: true, onMade: (entry) => made.push(entry), onAcknowledged: (entry) => taken.push(entry) },
     ...options,
   });
-  return { records, made, taken, result };
+  return { records, requests, made, taken, result };
 }
 
 function chunksOf(records: readonly OutgoingRecord[]): SampleChunk[] {
@@ -76,6 +78,26 @@ describe('the load generator', () => {
     expect(digest(before.records)).toBe(digest(meanwhile.records));
     expect(before.result.acknowledged).toEqual(meanwhile.result.acknowledged);
     await expect(play({ ...when, at: Date.now(), prepareMs: 1 })).rejects.toThrow(/prepareMs 1: .* give more/);
+  });
+
+  it('sends the small rounds of a host by twos when they may wait, half of the hosts in each round, and the same records', async () => {
+    const small = { nodes: 4, processes: 50, seconds: 1.2, interval: 100, lanes: 1, traces: 0, findingsPerMinute: 0 };
+    const [together, alone] = await Promise.all([play({ ...small, paced: true, lingerMs: 100 }), play(small)]);
+    expect(digest(together.records)).toBe(digest(alone.records));
+    expect(together.result.acknowledged).toEqual(together.result.made);
+    const counts = together.requests.map((records) => {
+      const keys = chunksOf(records).map(({ node }) => node);
+      return [...new Set(keys)].map((node) => ({ node, chunks: keys.filter((key) => key === node).length }));
+    });
+    for (const [index, node] of ['load-0000', 'load-0001', 'load-0002', 'load-0003'].entries()) {
+      const own = counts.flat().filter((one) => one.node === node);
+      // A machine that stands still for all of it sends everything at once.
+      if (own.length < 2) continue;
+      const [first, last] = [own.shift()!, own.pop()!];
+      for (const { chunks } of own) expect(chunks % 2).toBe(0);
+      expect(first.chunks % 2).toBe(index % 2 === 0 ? 1 : 0);
+      expect(last.chunks).toBeGreaterThan(0);
+    }
   });
 
   it('numbers the chunks of each host without gaps, in order, with a keyframe at the start and each minute', async () => {
