@@ -1,12 +1,12 @@
 // Small rounds of a host go together, as those of a collector do.
-import { createCompany } from '@tidemark/pipeline';
+import { createLinger } from '@tidemark/pipeline';
 
 /**
  * @param {{ lingerMs: number, interval: number }} plan
  * @param {number} index hosts take turns: those of an even number do not all send in the same round
  */
 export function createGathering({ lingerMs, interval }, index) {
-  const company = createCompany({ lingerMs, intervalMs: interval, waitsFor: index });
+  const linger = createLinger({ lingerMs, intervalMs: interval, waitsFor: index });
   let held = [];
   const end = () => {
     const all = held;
@@ -19,7 +19,7 @@ export function createGathering({ lingerMs, interval }, index) {
       const round = records.filter(({ entry }) => entry.kind === 'samples');
       const others = records.filter(({ entry }) => entry.kind !== 'samples');
       held.push(...round);
-      const waits = company.waits(round.reduce((sum, { value }) => sum + value.byteLength, 0));
+      const waits = linger.waits(round.reduce((sum, { value }) => sum + value.byteLength, 0));
       return waits ? others : [...end(), ...others];
     },
     end,

@@ -3,7 +3,7 @@ import { Topic, type NodeRecord } from '@tidemark/contracts';
 import type { EventLog } from '@tidemark/event-log';
 import { createProcfs, readHost, type Host, type Procfs } from '@tidemark/procfs';
 import type { Logger } from '@tidemark/service';
-import { createCompany, type Company } from './company.js';
+import { createLinger, type Linger } from './linger.js';
 import { createJumpDetector, type Clock } from './clock.js';
 import type { CollectConfig } from './config.js';
 import { openFilesLimit } from './descriptor-budget.js';
@@ -47,7 +47,7 @@ export class Collector {
   private readonly sources: SystemSources;
   private readonly smaps: SmapsReader;
   private readonly merger: Merger;
-  private readonly company: Company;
+  private readonly linger: Linger;
   private readonly outbox: Outbox;
   private readonly redactor: Redactor;
   private readonly jumps = createJumpDetector();
@@ -102,7 +102,7 @@ export class Collector {
       onChange: this.sweep.note,
     });
     this.merger = createMerger({ node: config.node, boot: bootOf(this.host), run: this.run });
-    this.company = createCompany({ lingerMs: config.linger, intervalMs: config.interval });
+    this.linger = createLinger({ lingerMs: config.linger, intervalMs: config.interval });
     this.outbox = new Outbox({
       log,
       clock,
@@ -227,7 +227,7 @@ export class Collector {
     const { node, linger } = this.deps.config;
     const timestamp = round.at;
     const records = this.merger.merge(round).map((one) => ({ topic: Topic.Samples, key: node, ...one, timestamp }));
-    const waits = this.company.waits(records.reduce((sum, { value }) => sum + value.byteLength, 0));
+    const waits = this.linger.waits(records.reduce((sum, { value }) => sum + value.byteLength, 0));
     // A round that fails or is late must not keep the one before.
     this.outbox.send(records, waits ? linger * LONGEST_HOLD : 0);
   }

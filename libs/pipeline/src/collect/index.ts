@@ -1,5 +1,5 @@
 export { systemClock, type Clock } from './clock.js';
-export { createCompany, type Company, type CompanyOptions } from './company.js';
+export { createLinger, type Linger, type LingerOptions } from './linger.js';
 export { collectSettings, kafkaCollectSettings, type CollectConfig, type CollectConfigInput } from './config.js';
 export { CollectError, type CollectErrorCode } from './errors.js';
 export type { CollectStats } from './self-metrics.js';

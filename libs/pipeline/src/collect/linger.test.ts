@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createCompany, type CompanyOptions } from './company.js';
+import { createLinger, type LingerOptions } from './linger.js';
 
 /** Rounds by the requests that they go in. */
-function requestsOf(sizes: readonly number[], options: CompanyOptions): { requests: number[][]; waiting: number[] } {
-  const company = createCompany(options);
+function requestsOf(sizes: readonly number[], options: LingerOptions): { requests: number[][]; waiting: number[] } {
+  const linger = createLinger(options);
   const requests: number[][] = [];
   let waiting: number[] = [];
   sizes.forEach((bytes, round) => {
     waiting.push(round);
-    if (company.waits(bytes)) return;
+    if (linger.waits(bytes)) return;
     requests.push(waiting);
     waiting = [];
   });

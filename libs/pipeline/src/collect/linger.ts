@@ -1,14 +1,14 @@
-export interface CompanyOptions {
+export interface LingerOptions {
   /** What has been read waits at most so long for later rounds, milliseconds. */
   lingerMs: number;
   /** Between two rounds, milliseconds. */
   intervalMs: number;
-  /** Rounds that the first company waits for. Default 0: the first round of all goes at once. */
+  /** Rounds that the first request waits for. Default 0: the first round of all goes at once. */
   waitsFor?: number;
 }
 
-/** Rounds that go to the log in one request. */
-export interface Company {
+/** Says which rounds go to the log in one request. */
+export interface Linger {
   /** Takes a round of so many bytes. True when it is to wait for the next; false when it goes now, with all that waited. */
   waits(bytes: number): boolean;
 }
@@ -20,7 +20,7 @@ const ENOUGH_BYTES = 16 * 1024;
  * A request costs a broker the same whether it brings one round or two, and a small host's round is small: as many go
  * together as are read within `lingerMs`.
  */
-export function createCompany({ lingerMs, intervalMs, waitsFor = 0 }: CompanyOptions): Company {
+export function createLinger({ lingerMs, intervalMs, waitsFor = 0 }: LingerOptions): Linger {
   const together = 1 + Math.floor(lingerMs / intervalMs);
   let missing = waitsFor % together;
   let waiting = 0;
