@@ -1,8 +1,8 @@
 // The whole system of a drill: brokers, ClickHouse, every app twice, a collector and players, with proxies between.
 import { existsSync, mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePorts } from '../free-ports.mjs';
 import { startKafka } from '../kafka/cluster.mjs';
 import { createLinks } from './links.mjs';
 import { createPart, descendants } from './part.mjs';
@@ -50,7 +50,7 @@ export function createSystem(options) {
       };
       addresses.push(await links.open(`broker-${broker}`, target));
     }
-    clickhousePort = await freePort();
+    [clickhousePort] = await freePorts(1);
     const clickhouse = add('clickhouse', () => [
       join(root, 'tools', 'clickhouse.mjs'),
       ...['--data', join(directory, 'clickhouse'), '--port', String(clickhousePort)],
@@ -89,7 +89,7 @@ export function createSystem(options) {
     await addApp('collector', 'collector-1', shared, own);
 
     async function addApp(app, name, environment, more = []) {
-      ports[name] = await freePort();
+      [ports[name]] = await freePorts(1);
       if (over) throw new Error('stopped');
       const main = join(root, 'apps', app, 'dist', 'main.js');
       if (!existsSync(main)) throw new Error(`apps/${app} is not built: run npm run setup`);
@@ -234,14 +234,4 @@ export async function until(asked, what, part, ms = READY_MS) {
 
 export function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -2,8 +2,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { createConnection, createServer } from 'node:net';
+import { createConnection } from 'node:net';
 import { join } from 'node:path';
+import { freePorts } from '../free-ports.mjs';
 import { kafkaJars } from './distribution.mjs';
 import { makeCertificates } from './certificates.mjs';
 import { loggingSettings, serverProperties, USERS } from './settings.mjs';
@@ -181,22 +182,6 @@ function listens(host, port) {
     socket.once('connect', () => end(true));
     socket.once('error', () => end(false));
   });
-}
-
-async function freePorts(count, host) {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise((resolve, reject) => {
-          const server = createServer().once('error', reject);
-          server.listen(0, host, () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 function tail(file) {
