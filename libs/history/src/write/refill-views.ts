@@ -11,24 +11,37 @@ interface ViewRow {
 
 const VIEW = /^(\w+)_view$/;
 
+/** With the parameters of `traceCondition`: of the same nodes, by a batch that came after. */
+const LATER = [
+  'batch > {newest:UInt64}',
+  'at >= fromUnixTimestamp64Milli({from:Int64})',
+  'node >= {first_node:String}',
+  'node <= {last_node:String}',
+].join(' AND ');
+
 /**
  * Feeds the rows of one batch to the views of a table once more, as the views themselves would. One thread and in the
  * order of the table's key, which ends with time, because the last value of a key is the one that came last.
+ *
+ * Rows of nodes that a later batch has written to are left out: whoever wrote that has fed these before, and behind its own
+ * they would be taken for the last. So comes a writer that does not know yet that it was replaced.
  */
 export async function refillViews(connection: Connection, table: string, trace: BlockTrace): Promise<void> {
   const { where, parameters } = traceCondition(trace);
+  const behind = trace.nodes ? ` AND node NOT IN (SELECT node FROM ${identifier(table)} WHERE ${LATER})` : '';
+  const given = { ...parameters, newest: Math.max(...trace.batches) };
   const key = await sortingKey(connection, table);
   const source = `${connection.database}.${table}`;
   for (const view of await viewsOf(connection, source)) {
     const target = VIEW.exec(view.name)?.[1];
-    const rows = `(SELECT * FROM ${identifier(table)} WHERE ${where} ORDER BY ${key}) AS ${identifier(table)}`;
+    const rows = `(SELECT * FROM ${identifier(table)} WHERE ${where}${behind} ORDER BY ${key}) AS ${identifier(table)}`;
     if (!target) throw new HistoryError('HISTORY_SCHEMA', `view ${view.name} must be named after its table`, false);
     const select = view.as_select.replace(fromClause(source), ` FROM ${rows}`);
     const columns = view.columns.map(identifier).join(', ');
     await connection.command(
       `INSERT INTO ${identifier(target)} (${columns}) ${select}
        SETTINGS insert_deduplicate = 0, optimize_on_insert = 0, max_threads = 1, max_insert_threads = 1`,
-      parameters,
+      given,
     );
   }
 }

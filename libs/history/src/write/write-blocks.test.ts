@@ -115,6 +115,20 @@ describe('writing a batch', () => {
     expect(await contents(connection)).toEqual(whole);
   });
 
+  it('leaves the last values as they are when a writer that was replaced settles a batch behind later ones', async () => {
+    const { token } = batch();
+    const chunks = simulate('node-a', 12);
+    const batches = [chunks.slice(0, 6), chunks.slice(6)].map((some, index) => ({
+      blocks: sampleBlocks(some, () => 1024 * (5_000 + index)),
+      token: `${token}/${index}`,
+    }));
+    for (const { blocks, token: own } of batches) await write(blocks, { token: own, again: false });
+    const before = await contents(connection);
+    const report = await write(batches[0]!.blocks, { token: batches[0]!.token, again: true });
+    expect(report.oddities).toEqual([]);
+    expect(await contents(connection)).toEqual(before);
+  });
+
   it('does not double rows whose part is there while their token was lost', async () => {
     const { blocks, token } = batch();
     // Another token stands for the one that the server did not come to write.
