@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
-/** As many are looked at as there are ports below those that the kernel gives away by itself. */
+/** Ports are chosen from so many below those that the kernel gives away by itself. */
 const WIDTH = 12_000;
 const LEAST = 1_024;
 const TRIES = 1_000;
